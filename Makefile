@@ -1,0 +1,41 @@
+# `make` runs the default configuration and prints its tables; `make test` checks everything.
+# Both set up .venv by themselves.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONFIG ?= config/config.yaml
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: run test lint format bench clean
+
+run: .venv/installed
+	$(BIN)/snakemake --cores all --configfile $(CONFIG)
+	@cat results/$$(sed -n 's/^run: *//p' $(CONFIG))/tables/table?.md
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile config/smoke.yaml
+
+format: .venv/installed-test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/second_run.py
+
+clean:
+	rm -rf .venv .snakemake .pytest_cache .ruff_cache .hypothesis
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@

@@ -1,0 +1,42 @@
+# finegrid: fine-tune one cell per (task, mode, batch size, learning rate, seed), then compare the modes.
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+# The scripts run by the Python that runs Snakemake, whether or not its environment is activated.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+
+
+# A configuration stands whole: one given by --configfile replaces the default, nothing is merged.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+wildcard_constraints:
+    task="|".join(map(re.escape, config["tasks"])),
+    mode="|".join(map(re.escape, config["modes"])),
+    batch_size="[1-9][0-9]*",
+    learning_rate="[1-9]([.][0-9]*[1-9])?e-?[0-9]+",
+    seed="0|[1-9][0-9]*",
+
+
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/summarise.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,

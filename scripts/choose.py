@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Choose the best setting of one (task, mode) by its validation score.
+
+A setting is a batch size and a learning rate; its score is the mean over the seeds of the last
+epoch's validation score. Ties go to the lower validation loss. A setting with a diverged cell is
+never chosen. The test split plays no part. Writes best.json.
+"""
+
+import argparse
+import json
+from statistics import mean
+
+from finegrid import errors
+from finegrid.files import write_json
+from finegrid.results import read_cells
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    plan = json.loads(arguments.plan)
+    settings: dict[tuple, list[dict]] = {}
+    for metrics in read_cells(plan, arguments.results):
+        cell = metrics["cell"]
+        settings.setdefault((cell["batch_size"], cell["learning_rate"]), []).append(metrics)
+
+    scored = [(score(cells), setting) for setting, cells in settings.items() if all_ok(cells)]
+    best = max(scored, key=lambda item: item[0], default=None)
+    result = {"plan": plan, "tried": len(settings), "diverged": len(settings) - len(scored), "chosen": None}
+    if best is not None:
+        (validation, _), (batch_size, learning_rate) = best
+        result["chosen"] = {
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "validation": validation,
+            "cells": [metrics["cell"] for metrics in settings[batch_size, learning_rate]],
+            "edges": edges(plan, batch_size, learning_rate),
+        }
+    write_json(arguments.output, result)
+
+
+def all_ok(cells: list[dict]) -> bool:
+    return all(metrics["status"] == "ok" for metrics in cells)
+
+
+def score(cells: list[dict]) -> tuple[float, float]:
+    """Return what to maximise: the mean validation score, then the negative mean validation loss."""
+    last = [metrics["validation"]["last"] for metrics in cells]
+    return mean(epoch["score"] for epoch in last), -mean(epoch["loss"] for epoch in last)
+
+
+def edges(plan: dict, batch_size: int, learning_rate: str) -> list[str]:
+    """Say where the chosen setting lies on the border of the grid: a better one may lie beyond."""
+    found = []
+    for name, values, value in (
+        ("learning rate", [float(rate) for rate in plan["learning_rates"]], float(learning_rate)),
+        ("batch size", plan["batch_sizes"], batch_size),
+    ):
+        shown = learning_rate if name == "learning rate" else batch_size
+        if len(values) == 1:
+            found.append(f"{name} {shown} is the only one tried")
+        elif value == max(values):
+            found.append(f"{name} {shown} is the largest tried")
+        elif value == min(values):
+            found.append(f"{name} {shown} is the smallest tried")
+    return found
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plan", help="the plan of the (task, mode) as JSON")
+    parser.add_argument("--results", required=True, help="folder of the run, below which its cells lie")
+    parser.add_argument("--output", required=True, help="path of best.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    errors.run(main)

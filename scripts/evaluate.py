@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Score one chosen cell on the test split: the only script that reads it.
+
+Writes test.json and the per-example predictions, test.safetensors, beside the cell's metrics.json.
+"""
+
+import argparse
+from pathlib import Path
+
+from finegrid import errors
+from finegrid.errors import InputError
+from finegrid.files import read_json, write_json
+from finegrid.results import read_checked
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    folder = Path(arguments.cell)
+    metrics = read_checked(folder / "metrics.json", "metrics")
+    cell, config = metrics["cell"], metrics["config"]
+    chosen = read_json(arguments.best)["chosen"]
+    if chosen is None or cell not in chosen["cells"]:
+        raise InputError(f"{folder}: not the cell chosen by {arguments.best}; the test split is for that one only")
+
+    import torch
+
+    from finegrid import engine, environment
+    from finegrid import model as models
+    from finegrid.data import load_split
+    from finegrid.metrics import METRICS
+    from finegrid.predictions import save_predictions
+
+    torch.set_num_threads(arguments.threads)
+    device = environment.choose_device()
+
+    split, data = load_split(arguments.data, "test")
+    model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
+    if start != metrics["start"]:  # the encoder's weights, or the random head that `seed` should give again
+        raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
+    models.set_trainable(model, config["train"])
+    models.load_trained(folder / "trained.safetensors", model)
+    model.to(device)
+
+    logits = engine.predict(model, split, device)
+    labels = split.labels.numpy()
+    metric = config["task"]["metric"]
+    save_predictions(folder / "test.safetensors", logits, labels)
+    write_json(
+        folder / "test.json",
+        {
+            "cell": cell,
+            "fingerprint": metrics["fingerprint"],
+            "metric": metric,
+            "score": METRICS[metric](logits, labels),
+            "loss": engine.mean_loss(logits, labels),
+            "data": data,
+            "environment": environment.describe(device),
+        },
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cell", help="folder of the chosen cell")
+    parser.add_argument("--best", required=True, help="best.json of the cell's task and mode")
+    parser.add_argument("--backbone", required=True, help="model folder that backbone.py made")
+    parser.add_argument("--data", required=True, help="data folder that prepare.py made")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,62 @@
+"""Prepared splits: tokenised once, memory-mapped by every cell, padded per batch only.
+
+A split is one safetensors file: `input_ids` and `token_type_ids`, the tokens of all rows end to end,
+`offsets` [rows + 1], where each row starts, and `labels` [rows].
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from finegrid.errors import InputError
+from finegrid.files import check_sha256, read_json
+
+
+class Split(NamedTuple):
+    """One prepared split, memory-mapped."""
+
+    input_ids: torch.Tensor  # int32 [tokens of all rows]
+    token_type_ids: torch.Tensor  # uint8 [tokens of all rows]
+    offsets: torch.Tensor  # int64 [rows + 1]
+    labels: torch.Tensor  # int64 [rows]
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Tokens of each row: int64 [rows]."""
+        return self.offsets.diff()
+
+
+def load_split(folder, name: str) -> tuple[Split, dict]:
+    """Map the split `name` of a prepared folder; return it with its row in `stats.json`.
+
+    Raises InputError if the file is missing or its sha256 is not the one in `stats.json`.
+    """
+    path = Path(folder, f"{name}.safetensors")
+    stats = read_json(Path(folder, "stats.json"))["splits"][name]
+    check_sha256(path, stats["sha256"])
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Split(*(file.get_tensor(field) for field in Split._fields)), stats
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a prepared split ({error})") from None
+
+
+def collate(split: Split, rows: torch.Tensor, device) -> tuple[dict, torch.Tensor]:
+    """Pad some rows to the longest of them.
+
+    Returns the model's inputs `input_ids`, `token_type_ids` and `attention_mask`, each [rows, longest],
+    and the labels [rows], on `device`.
+    """
+    starts = split.offsets[rows]
+    lengths = split.offsets[rows + 1] - starts
+    position = torch.arange(int(lengths.max()))
+    attention_mask = position < lengths[:, None]
+    token = torch.where(attention_mask, starts[:, None] + position, 0)
+    inputs = {
+        "input_ids": torch.where(attention_mask, split.input_ids[token], 0).long(),
+        "token_type_ids": torch.where(attention_mask, split.token_type_ids[token], 0).long(),
+        "attention_mask": attention_mask.long(),
+    }
+    return {name: tensor.to(device) for name, tensor in inputs.items()}, split.labels[rows].to(device)

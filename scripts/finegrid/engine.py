@@ -1,0 +1,99 @@
+"""The training loop, and prediction."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from finegrid.data import Split, collate
+
+# Rows per batch when no gradient is needed. It sets speed and memory, not the result.
+PREDICTION_BATCH = 64
+# Points of the loss curve that are kept of an epoch.
+CURVE_POINTS = 20
+
+
+class Epoch(NamedTuple):
+    """What one epoch of training left behind."""
+
+    losses: list[float]  # the training loss of every step, in nats
+    tokens: int  # tokens that the model read, padding not counted
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss was infinite or not a number."""
+        return not all(map(math.isfinite, self.losses))
+
+
+def learning_rate_at(step: int, steps: int, warmup_steps: int) -> float:
+    """Return the learning rate's factor at a step, counted from 0: linear warm-up, then linear decay to 0.
+
+    It is that of transformers' `get_linear_schedule_with_warmup`.
+    """
+    if step < warmup_steps:
+        return step / max(1, warmup_steps)
+    return max(0.0, (steps - step) / max(1, steps - warmup_steps))
+
+
+def train(model, split: Split, *, batch_size, learning_rate, epochs, weight_decay, warmup, max_grad_norm, seed, device):
+    """Train the model's trainable parameters; yield an Epoch after each pass over the split.
+
+    AdamW (betas 0.9 and 0.999, epsilon 1e-8), linear decay of the learning rate (a float) after
+    `warmup`, a share of all steps; the gradient's norm clipped to `max_grad_norm`; cross-entropy loss.
+    Each epoch takes the rows in a new random order; the last batch may be smaller. `seed` sets the
+    order of the rows and the dropout. Between two epochs the caller may use the model, in any mode.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
+    rows = len(split.labels)
+    steps = epochs * math.ceil(rows / batch_size)
+    warmup_steps = math.ceil(warmup * steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_at(step, steps, warmup_steps))
+
+    order = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)  # dropout
+    for _ in range(epochs):
+        model.train()
+        losses = []
+        for batch in torch.randperm(rows, generator=order).split(batch_size):
+            inputs, labels = collate(split, batch, device)
+            loss = cross_entropy(model(**inputs).logits, labels)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+            losses.append(loss.detach())
+        yield Epoch(torch.stack(losses).tolist(), len(split.input_ids))
+
+
+@torch.inference_mode()
+def predict(model, split: Split, device) -> np.ndarray:
+    """Return the logits of every row, in order: float32 [rows, classes]."""
+    model.eval()
+    logits = torch.empty(len(split.labels), model.config.num_labels)
+    # Rows of like length go together, so that a batch holds hardly any padding.
+    for batch in split.lengths.argsort(stable=True).split(PREDICTION_BATCH):
+        inputs, _ = collate(split, batch, device)
+        logits[batch] = model(**inputs).logits.float().cpu()
+    return logits.numpy()
+
+
+def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean cross-entropy, in nats, of logits [rows, classes] against labels [rows]."""
+    return float(cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
+
+
+def loss_curve(losses: list[float], first_step: int) -> list[list]:
+    """Shorten an epoch's losses to at most CURVE_POINTS points [last step, mean loss of the steps up to it].
+
+    A mean that is infinite or not a number becomes None, as JSON has neither.
+    """
+    points, start = [], 0
+    for segment in np.array_split(losses, min(CURVE_POINTS, len(losses))):
+        start += len(segment)
+        mean = float(np.mean(segment))
+        points.append([first_step + start, round(mean, 6) if math.isfinite(mean) else None])
+    return points

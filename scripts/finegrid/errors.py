@@ -1,0 +1,23 @@
+"""Bad input, told in one line."""
+
+import sys
+
+
+class InputError(Exception):
+    """What the user gave is wrong: the message names the file, the key, the value and what is allowed."""
+
+
+def run(main) -> None:
+    """Run a script's `main`; bad input or an unusable file ends in one line and exit status 2."""
+    try:
+        main()
+    except InputError as error:
+        message = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        message = f"{error.filename}: {error.strerror}"
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,73 @@
+"""Files that are there whole or not at all, and that are what they say they are."""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from finegrid.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a temporary name beside `path`; on success its file is fsynced and renamed to `path`.
+
+    Killed at any moment this leaves the old file or the new one, never a part of one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # safetensors makes files that only their owner can read
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text: str) -> None:
+    """Write text atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, data) -> None:
+    """Write JSON atomically. Raises ValueError on NaN or infinity, which JSON cannot hold."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    """Read a JSON file. Raises InputError if it is missing or is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+
+
+def sha256(path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path, expected: str) -> None:
+    """Raise InputError unless the file has this sha256: it was damaged or replaced since it was made."""
+    found = sha256(path)
+    if found != expected:
+        raise InputError(f"{path}: sha256 is {found}, expected {expected}: the file was damaged or replaced")
+
+
+def check_writable(folder) -> None:
+    """Raise InputError unless files can be made in a folder, or the folder itself where it is not there yet."""
+    nearest = Path(folder)
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise InputError(f"{folder}: cannot be written: {nearest} is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be written: no permission to write in {nearest}")

@@ -1,0 +1,90 @@
+"""The classifier of a cell: a pretrained encoder with a new head, and which of its parameters train."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save, save_file
+
+from finegrid.errors import InputError
+from finegrid.files import check_sha256, read_json, replacing
+
+HEAD = "classifier."
+
+
+def load_classifier(backbone, classes: int, seed: int):
+    """Load the encoder of a backbone folder under a new classification head, drawn from `seed`.
+
+    Returns the transformers model, on the CPU, and the sha256 of its starting point: {"encoder", "head"}.
+    Raises InputError if the encoder's weights are not those of the folder's `provenance.json`.
+    """
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    weights_sha256 = read_json(Path(backbone, "provenance.json"))["files"]["model.safetensors"]
+    check_sha256(Path(backbone, "model.safetensors"), weights_sha256)
+    logging.set_verbosity_error()  # that the head is new is no news here
+    logging.disable_progress_bar()
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        backbone, num_labels=classes, local_files_only=True, use_safetensors=True
+    )
+    head = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
+    return model, {"encoder": weights_sha256, "head": hashlib.sha256(save(head)).hexdigest()}
+
+
+def set_trainable(model, patterns: list[str]) -> None:
+    """Let just those parameters train whose whole name matches one of the regular expressions.
+
+    Raises InputError if a pattern matches no parameter.
+    """
+    matched = set()
+    for name, parameter in model.named_parameters():
+        matching = {pattern for pattern in patterns if re.fullmatch(pattern, name)}
+        parameter.requires_grad_(bool(matching))
+        matched |= matching
+    for pattern in patterns:
+        if pattern not in matched:
+            raise InputError(f"mode: the pattern {pattern!r} matches no parameter of {type(model).__name__}")
+
+
+def count_parameters(model) -> tuple[dict, int]:
+    """Count the parameters that train, {"encoder", "head", "total"}, and all parameters."""
+    trainable = {"encoder": 0, "head": 0}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            trainable["head" if name.startswith(HEAD) else "encoder"] += parameter.numel()
+    trainable["total"] = sum(trainable.values())
+    return trainable, sum(parameter.numel() for parameter in model.parameters())
+
+
+def trained_tensors(model) -> dict[str, torch.Tensor]:
+    """Return the parameters that train, by name, on the CPU."""
+    return {
+        name: parameter.detach().cpu().contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def save_trained(path, model) -> None:
+    """Write the parameters that train, and no other, as safetensors."""
+    with replacing(path) as temporary:
+        save_file(trained_tensors(model), temporary)
+
+
+def load_trained(path, model) -> None:
+    """Put the trained parameters of a cell into its model.
+
+    Raises InputError if the file does not hold exactly the parameters that are set to train.
+    """
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    expected = trained_tensors(model)
+    if tensors.keys() != expected.keys() or any(tensors[name].shape != expected[name].shape for name in tensors):
+        raise InputError(f"{path}: does not hold the parameters that this mode trains")
+    model.load_state_dict(tensors, strict=False)

@@ -1,0 +1,49 @@
+"""Reading results back: each file is checked against its schema and against the plan it should belong to."""
+
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from finegrid.errors import InputError
+from finegrid.files import read_json
+from finegrid.grid import cell_folder, cells
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+
+
+def read_cells(plan: dict, run_folder) -> list[dict]:
+    """Read metrics.json of every cell of a plan, in the plan's order.
+
+    Raises InputError if one is missing, is not a metrics.json, or belongs to another cell or configuration.
+    """
+    return [read_metrics(cell_folder(run_folder, cell) / "metrics.json", cell, plan["config"]) for cell in cells(plan)]
+
+
+def read_metrics(path, cell: dict, config: dict) -> dict:
+    """Read one metrics.json that must belong to this cell and these settings."""
+    metrics = read_checked(path, "metrics")
+    for block, expected in (("cell", cell), ("config", config)):
+        for key in sorted(expected.keys() | metrics[block].keys()):
+            if metrics[block].get(key) != expected.get(key):
+                raise InputError(
+                    f"{path}: {block}.{key} is {metrics[block].get(key)!r}, this run has {expected.get(key)!r}: "
+                    "it comes from another configuration; delete it to have the cell run again"
+                )
+    return metrics
+
+
+def read_checked(path, schema: str):
+    """Read a JSON file and check it against a schema of workflow/schemas. Raises InputError in one line."""
+    content = read_json(path)
+    error = next(_validator(schema).iter_errors(content), None)
+    if error is not None:
+        raise InputError(f"{path}: not a {schema} file: {'.'.join(map(str, error.absolute_path))}: {error.message}")
+    return content
+
+
+@cache
+def _validator(schema: str):
+    with open(SCHEMAS / f"{schema}.schema.yaml", encoding="utf-8") as file:
+        return jsonschema.Draft202012Validator(yaml.safe_load(file))

@@ -1,0 +1,56 @@
+"""The hash of the code that a result depends on.
+
+Snakemake never notices an edit to a module behind `shell:`. So each rule carries this hash as a
+parameter: editing the training loop reruns the cells, editing a comment or a table does not.
+Standard library only: the Snakefile imports this module.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+@cache
+def code_hash(script: str) -> str:
+    """Hash a script and every finegrid module that it imports, directly or not.
+
+    What is hashed is the syntax tree without comments and docstrings.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_modules(SCRIPTS / f"{script}.py")):
+        digest.update(path.name.encode() + b"\0" + ast.dump(_tree(path)).encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            del body[0]
+    return tree
+
+
+def _is_docstring(node) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _modules(path: Path, found: frozenset = frozenset()) -> frozenset:
+    """Return `path` and the finegrid modules it imports, at the top of a file or inside a function."""
+    found |= {path}
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            module = SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
+            if name.startswith("finegrid.") and module.exists() and module not in found:
+                found = _modules(module, found)
+    return found

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Fine-tune one cell of the grid.
+
+Writes three files into the output folder: metrics.json (the result), validation.safetensors (the
+logits and labels of the validation split) and trained.safetensors (the parameters that trained).
+"""
+
+import argparse
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+from finegrid import errors
+from finegrid.errors import InputError
+from finegrid.files import read_json, write_json
+from finegrid.grid import fingerprint
+from finegrid.sourcecode import code_hash
+
+
+def main() -> None:
+    started = time.monotonic()
+    arguments = parse_arguments()
+
+    # Settings
+    cell, config = read_cell(arguments.cell)
+    metric = config["task"]["metric"]
+
+    # Not before the settings are known to be good, as these imports take seconds.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic CUDA products need
+    import torch
+
+    from finegrid import engine, environment
+    from finegrid import model as models
+    from finegrid.data import load_split
+    from finegrid.metrics import METRICS
+    from finegrid.predictions import save_predictions
+
+    torch.set_num_threads(arguments.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = environment.choose_device()
+
+    # Data
+    train_split, train_data = load_split(arguments.data, "train")
+    validation_split, validation_data = load_split(arguments.data, "validation")
+    labels = validation_split.labels.numpy()
+
+    # Model
+    model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
+    models.set_trainable(model, config["train"])
+    trainable, total = models.count_parameters(model)
+    model.to(device)
+
+    # Loop
+    history, curve, tokens, diverged = [], [], 0, False
+    training_started = time.monotonic()
+    for epoch in engine.train(
+        model,
+        train_split,
+        batch_size=cell["batch_size"],
+        learning_rate=float(cell["learning_rate"]),
+        epochs=config["epochs"],
+        weight_decay=config["weight_decay"],
+        warmup=config["warmup"],
+        max_grad_norm=config["max_grad_norm"],
+        seed=cell["seed"],
+        device=device,
+    ):
+        curve += engine.loss_curve(epoch.losses, first_step=curve[-1][0] if curve else 0)
+        tokens += epoch.tokens
+        logits = engine.predict(model, validation_split, device)
+        loss = engine.mean_loss(logits, labels)
+        diverged = epoch.diverged or not math.isfinite(loss)
+        if diverged:
+            print(f"epoch {len(history) + 1} of {config['epochs']}: diverged", flush=True)
+            break
+        score = METRICS[metric](logits, labels)
+        history.append({"epoch": len(history) + 1, "score": score, "loss": loss})
+        print(f"epoch {len(history)} of {config['epochs']}: validation {metric} {score:.4f}", flush=True)
+    seconds = time.monotonic() - training_started
+
+    # Result; metrics.json comes last: where it is, the cell is whole.
+    output = Path(arguments.output)
+    models.save_trained(output / "trained.safetensors", model)
+    save_predictions(output / "validation.safetensors", logits, labels)
+    origin = {
+        "start": start,
+        "data": {"train": train_data, "validation": validation_data},
+        "environment": environment.describe(device),
+    }
+    metrics = {
+        "cell": cell,
+        "config": config,
+        "fingerprint": fingerprint(cell=cell, config=config, code=code_hash("finetune"), **origin),
+        "status": "diverged" if diverged else "ok",
+        "trainable": trainable,
+        "total": total,
+        "validation": {
+            "metric": metric,
+            "last": None if diverged else history[-1],
+            "best": None if diverged else max(history, key=lambda epoch: epoch["score"]),
+            "history": history,
+        },
+        "train": {"loss": curve},
+        **origin,
+        "cost": {
+            "training_seconds": round(seconds, 3),
+            "total_seconds": round(time.monotonic() - started, 3),
+            "tokens": tokens,
+            "tokens_per_second": round(tokens / seconds, 1),
+            "peak_memory_bytes": environment.peak_memory_bytes(device),
+        },
+    }
+    write_json(output / "metrics.json", metrics)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="`snakemake -n -p` prints the whole command of each cell.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "cell",
+        help="JSON with the keys 'cell' (its identity) and 'config' (its settings), "
+        "or a file that holds them, such as another cell's metrics.json",
+    )
+    parser.add_argument("--backbone", required=True, help="model folder that backbone.py made")
+    parser.add_argument("--data", required=True, help="data folder that prepare.py made")
+    parser.add_argument("--output", required=True, help="folder for the results")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
+    return parser.parse_args()
+
+
+def read_cell(argument: str) -> tuple[dict, dict]:
+    """Return the identity and the settings of a cell, given as JSON or as the path of a file of JSON."""
+    if argument.lstrip().startswith("{"):
+        try:
+            content = json.loads(argument)
+        except ValueError as error:
+            raise InputError(f"cell: not JSON ({error})") from None
+    else:
+        content = read_json(argument)
+    if not isinstance(content, dict) or not {"cell", "config"} <= content.keys():
+        raise InputError("cell: expected JSON with the keys 'cell' and 'config'")
+    return content["cell"], content["config"]
+
+
+if __name__ == "__main__":
+    errors.run(main)

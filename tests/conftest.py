@@ -1,0 +1,104 @@
+"""One small real run, made once, of which tests take copies; and helpers to run the pipeline's processes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PIPELINE = ("Snakefile", "README.md", "environment.yml", "config", "profiles", "scripts", "workflow")
+
+# What runs here runs as on a node without internet.
+os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+
+
+def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
+    """Run a command, its output captured as text; the test reads the exit status."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path, **environment},
+    )
+
+
+def snakemake(folder, *arguments, config="config/smoke.yaml") -> subprocess.CompletedProcess:
+    """Run Snakemake on the smoke configuration in a copy of the repository."""
+    return run("snakemake", "--cores", "2", "--configfile", config, *arguments, cwd=folder)
+
+
+def planned_jobs(folder, *arguments, config="config/smoke.yaml") -> dict[str, int]:
+    """Return the jobs that Snakemake would run, by rule, as its dry run counts them."""
+    done = snakemake(folder, "--dry-run", *arguments, config=config)
+    assert done.returncode == 0, done.stderr
+    table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", done.stdout + "\n\n", re.MULTILINE | re.DOTALL)
+    if table is None:
+        assert "Nothing to be done" in done.stdout + done.stderr
+        return {}
+    counts = dict(line.split() for line in table.group(1).splitlines())
+    return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a piece of text that must be in the file."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def edit_config(folder: Path, change, name="config/smoke.yaml") -> None:
+    """Apply a function to the parsed configuration and write it back."""
+    path = folder / name
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(config)
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def without_cost(path: Path) -> str:
+    """Return metrics.json, as it is spelled, less its cost block."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["cost"]
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def copy_pipeline(folder: Path) -> Path:
+    """Copy what a user's clone holds of the pipeline, without results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PIPELINE:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(source, folder / name)
+    return folder
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A fresh copy of the pipeline, nothing run yet."""
+    return copy_pipeline(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory) -> Path:
+    """A copy of the pipeline in which the smoke configuration has run to its end. Not to be changed."""
+    folder = copy_pipeline(tmp_path_factory.mktemp("smoke") / "run")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def finished(smoke_run, tmp_path) -> Path:
+    """A copy of the finished smoke run that a test may change."""
+    shutil.copytree(smoke_run, tmp_path / "run")
+    return tmp_path / "run"

@@ -1,0 +1,137 @@
+"""The configuration: bad ones end in one line that names file, key, value and what is allowed."""
+
+from copy import deepcopy
+
+import pytest
+import yaml
+from conftest import REPOSITORY, edit_config, snakemake
+
+from finegrid import grid
+from finegrid.config import complete, plan, plans
+from finegrid.errors import InputError
+
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def load(name: str) -> dict:
+    return yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["config", "imdb", "smoke"])
+def test_shipped_configurations_are_valid(name):
+    assert plans(complete(load(name), SCHEMA, name))
+
+
+def test_the_study_is_to_the_letter():
+    config = complete(load("imdb"), SCHEMA, "imdb")
+    full = plan(config, "imdb", "full")
+    assert len(grid.cells(full)) == 20
+    assert full["batch_sizes"] == [8, 16, 32, 64, 128]
+    assert full["learning_rates"] == ["3e-4", "1e-4", "5e-5", "3e-5"]
+    settings = full["config"]
+    assert settings["model"]["repo"] == "google/bert_uncased_L-2_H-128_A-2"
+    assert settings["task"]["hub"]["repo"] == "stanfordnlp/imdb"
+    assert settings["task"]["held_out"] == {"share": 0.2, "seed": 3463}
+    assert (settings["task"]["max_length"], settings["epochs"]) == (512, 4)
+    assert (settings["weight_decay"], settings["warmup"], settings["max_grad_norm"]) == (0, 0, 1.0)
+
+
+def test_a_mode_may_have_its_own_learning_rates():
+    config = load("smoke")
+    config["modes"]["bitfit"] = {"learning_rates": ["1e-2", 0.003]}
+    config = complete(config, SCHEMA, "smoke")
+    assert plan(config, "imdb", "bitfit")["learning_rates"] == ["1e-2", "3e-3"]
+    assert plan(config, "imdb", "full")["learning_rates"] == ["3e-4", "1e-3"]
+
+
+def test_a_mode_of_the_user():
+    config = load("smoke")
+    config["modes"]["layernorm"] = {"train": [r".*LayerNorm\..*", r"classifier\..*"]}
+    config = complete(config, SCHEMA, "smoke")
+    assert plan(config, "imdb", "layernorm")["config"]["train"] == [r".*LayerNorm\..*", r"classifier\..*"]
+
+
+def change(path: str, value):
+    """Return a function that sets one key of a configuration, given as a dotted path."""
+
+    def apply(config):
+        *parents, key = path.split(".")
+        for parent in parents:
+            config = config[parent] if isinstance(config, dict) else config[int(parent)]
+        config[key] = value
+
+    return apply
+
+
+BAD = [
+    ("lerning_rates", [1e-3], ["(top level)", "unknown key 'lerning_rates'", "learning_rates"]),
+    ("training.epoch", 3, ["training", "unknown key 'epoch'", "epochs"]),
+    ("tasks.imdb.length", 3, ["tasks.imdb", "unknown key 'length'", "max_length"]),
+    ("modes.bitfitt", {}, ["modes", "unknown mode 'bitfitt'", "bitfit-head"]),
+    ("tasks.imbd", {"source": "embedded", "max_length": 8}, ["tasks", "unknown task 'imbd'", "imdb"]),
+    ("learning_rates", [0], ["learning_rates", "0", "positive"]),
+    ("learning_rates", ["-3e-4"], ["learning_rates", "-3e-4", "positive"]),
+    ("learning_rates", ["quick"], ["learning_rates", "quick", "positive"]),
+    ("learning_rates", [], ["learning_rates", "[]", "positive"]),
+    ("learning_rates", 3e-4, ["learning_rates", "0.0003", "list"]),
+    ("learning_rates", [True], ["learning_rates.0", "True", "positive"]),
+    ("learning_rates", ["3e-4", 0.0003], ["learning_rates", "'3e-4' and 0.0003", "same"]),
+    ("modes.full.learning_rates", ["3e-4", 3.0e-4], ["modes.full.learning_rates", "same"]),
+    ("modes.full.train", ["("], ["modes.full.train", "'('", "regular expression"]),
+    ("modes.full.train", [], ["modes.full.train", "[]"]),
+    ("modes.full", None, ["modes.full", "None", "{}"]),
+    ("modes", {}, ["modes", "at least one"]),
+    ("tasks", {}, ["tasks", "at least one"]),
+    ("batch_sizes", [0], ["batch_sizes.0", "0", "1 or more"]),
+    ("batch_sizes", [-8], ["batch_sizes.0", "-8", "1 or more"]),
+    ("batch_sizes", [16.0], ["batch_sizes.0", "16.0", "whole number"]),
+    ("batch_sizes", [True], ["batch_sizes.0", "True", "whole number"]),
+    ("batch_sizes", ["16"], ["batch_sizes.0", "'16'", "whole number"]),
+    ("batch_sizes", [16, 16], ["batch_sizes", "[16, 16]", "no two equal"]),
+    ("seeds", [1, 1], ["seeds", "no two equal"]),
+    ("seeds", [-1], ["seeds.0", "-1", "0 or more"]),
+    ("training.epochs", 0, ["training.epochs", "0", "1 or more"]),
+    ("training.warmup", 1, ["training.warmup", "1", "below 1"]),
+    ("training.weight_decay", float("nan"), ["training.weight_decay", "nan", "0 or more"]),
+    ("training.max_grad_norm", 0, ["training.max_grad_norm", "0", "above 0"]),
+    ("run", "../elsewhere", ["run", "../elsewhere", "letters"]),
+    ("run", "", ["run", "''", "letters"]),
+    ("model.source", "disk", ["model.source", "disk", "embedded"]),
+    ("model", {"name": "x", "source": "hub"}, ["model", "repo"]),
+    ("model", {"name": "x", "source": "hub", "repo": "../../etc"}, ["model.repo", "../../etc", "owner/name"]),
+    ("tasks.imdb.max_length", 513, ["tasks.imdb.max_length", "513", "512"]),
+    ("tasks.imdb.source", "web", ["tasks.imdb.source", "web", "hub"]),
+    ("tasks.imdb.sample", {"train": 10}, ["tasks.imdb.sample", "'validation' is missing"]),
+    ("tasks.imdb.sample.train", 1, ["tasks.imdb.sample.train", "1", "2 or more"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), BAD, ids=[f"{path}={value!r}"[:60] for path, value, _ in BAD])
+def test_bad_configuration_is_told_in_one_line(path, value, expected):
+    config = deepcopy(load("smoke"))
+    change(path, value)(config)
+    with pytest.raises(InputError) as error:
+        complete(config, SCHEMA, "my.yaml")
+    message = str(error.value)
+    assert message.startswith("my.yaml: ")
+    assert "\n" not in message
+    assert all(part in message for part in expected), message
+
+
+def test_snakemake_stops_with_that_line(clone):
+    edit_config(clone, change("batch_sizes", [0]))
+    done = snakemake(clone, "--dry-run")
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    assert lines == [
+        "error: config/smoke.yaml: batch_sizes.0: 0 is not allowed; expected a batch size: a whole number, 1 or more"
+    ]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_configuration_given_on_the_command_line_replaces_the_default(clone):
+    # Merged with the default one, it would gain the default's third mode.
+    done = snakemake(clone, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "bitfit-head" not in done.stdout
+    assert "results/default" not in done.stdout

@@ -1,0 +1,92 @@
+"""The data: the study's split, what the embedded model may see, batches without needless padding."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from finegrid import reviews
+from finegrid.data import Split, collate, load_split
+from finegrid.errors import InputError
+from finegrid.tasks import TASKS
+
+HELD_OUT = TASKS["imdb"]["held_out"]
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return reviews.load_splits(HELD_OUT)
+
+
+def test_embedded_splits_are_the_study_s(splits):
+    assert {name: len(rows) for name, rows in splits.items()} == {"train": 20_000, "validation": 2_500, "test": 2_500}
+    # In the official order the first 12,500 reviews are negative.
+    study = Dataset.from_dict({"label": [0] * 12_500 + [1] * 12_500}).train_test_split(0.2, seed=3463)
+    assert splits["train"]["label"] == study["train"]["label"]
+    assert splits["validation"]["label"][:] + splits["test"]["label"][:] != study["test"]["label"]
+    assert sum(splits["validation"]["label"]) + sum(splits["test"]["label"]) == sum(study["test"]["label"])
+
+
+def test_pretraining_never_sees_a_held_out_text(splits):
+    texts = set(reviews.pretraining_texts(HELD_OUT))
+    assert texts
+    assert texts <= set(splits["train"]["text"])
+    assert texts.isdisjoint(splits["validation"]["text"])
+    assert texts.isdisjoint(splits["test"]["text"])
+
+
+def test_prepared_rows_are_the_texts(smoke_run, splits):
+    folder = smoke_run / "results" / "smoke"
+    tokenizer = Tokenizer.from_file(str(folder / "backbone" / "tokenizer.json"))
+    stats = json.loads((folder / "data" / "imdb" / "stats.json").read_text())
+    for name, rows in (("train", 64), ("validation", 32), ("test", 32)):
+        split, info = load_split(folder / "data" / "imdb", name)
+        assert info == stats["splits"][name]
+        assert (info["rows"], sum(info["labels"].values())) == (rows, rows)
+        assert abs(info["labels"]["neg"] - rows / 2) <= 1  # the classes in proportion
+        assert split.lengths.max() <= 16
+        texts = dict(zip(map(tokenizer_key(tokenizer), splits[name]["text"]), splits[name]["label"], strict=True))
+        for row in range(5):
+            tokens = split.input_ids[split.offsets[row] : split.offsets[row + 1]].tolist()
+            assert texts[tuple(tokens)] == split.labels[row]
+
+
+def tokenizer_key(tokenizer):
+    tokenizer.enable_truncation(16)
+    return lambda text: tuple(tokenizer.encode(text).ids)
+
+
+ROWS = st.lists(st.lists(st.integers(1, 30_000), min_size=1, max_size=20), min_size=1, max_size=12)
+
+
+def split_of(rows: list[list[int]]) -> Split:
+    return Split(
+        input_ids=torch.tensor(np.concatenate(rows), dtype=torch.int32),
+        token_type_ids=torch.zeros(sum(map(len, rows)), dtype=torch.uint8),
+        offsets=torch.tensor([0, *np.cumsum([len(row) for row in rows])]),
+        labels=torch.arange(len(rows)),
+    )
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_a_batch_holds_its_rows_and_no_padding_that_nobody_needs(rows, random):
+    chosen = random.sample(range(len(rows)), random.randint(1, len(rows)))
+    inputs, labels = collate(split_of(rows), torch.tensor(chosen), "cpu")
+    longest = max(len(rows[row]) for row in chosen)
+    assert labels.tolist() == chosen
+    for name in ("input_ids", "token_type_ids", "attention_mask"):
+        assert inputs[name].shape == (len(chosen), longest)
+    for line, mask, row in zip(inputs["input_ids"], inputs["attention_mask"], chosen, strict=True):
+        padding = longest - len(rows[row])
+        assert line.tolist() == rows[row] + [0] * padding
+        assert mask.tolist() == [1] * len(rows[row]) + [0] * padding
+
+
+def test_a_split_that_is_missing_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"stats\.json: no such file"):
+        load_split(tmp_path, "train")

@@ -1,0 +1,132 @@
+"""The training loop against transformers' own pieces."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+from test_data import split_of
+from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
+
+from finegrid import engine
+from finegrid.metrics import accuracy
+
+
+def tiny_model(dropout: float = 0.0) -> BertForSequenceClassification:
+    torch.manual_seed(0)
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=100,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+        )
+    )
+
+
+def tiny_split(rows: int = 24):
+    random = np.random.default_rng(0)
+    split = split_of([random.integers(1, 100, random.integers(2, 12)).tolist() for _ in range(rows)])
+    return split._replace(labels=torch.arange(rows) % 2)
+
+
+SETTINGS = {
+    "batch_size": 5,
+    "learning_rate": 1e-3,
+    "epochs": 3,
+    "weight_decay": 0.01,
+    "warmup": 0.1,
+    "max_grad_norm": 0.5,
+    "seed": 7,
+    "device": "cpu",
+}
+
+
+@pytest.mark.parametrize("warmup", [0, 3])
+def test_the_schedule_is_that_of_transformers(warmup):
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = get_linear_schedule_with_warmup(optimiser, warmup, 20)
+    for step in range(20):
+        assert engine.learning_rate_at(step, 20, warmup) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+
+
+def test_training_follows_a_plain_loop_step_by_step():
+    """The same batches through AdamW, clipping and transformers' schedule, written out plainly."""
+    model, plain, split = tiny_model(), tiny_model(), tiny_split()
+    losses = [loss for epoch in engine.train(model, split, **SETTINGS) for loss in epoch.losses]
+
+    optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.01)
+    schedule = get_linear_schedule_with_warmup(optimiser, num_warmup_steps=2, num_training_steps=15)
+    order, expected = torch.Generator().manual_seed(7), []
+    plain.train()
+    for _ in range(3):
+        for batch in torch.randperm(24, generator=order).split(5):
+            rows = [split.input_ids[split.offsets[row] : split.offsets[row + 1]] for row in batch]
+            inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).long()
+            loss = plain(input_ids=inputs, attention_mask=inputs != 0, labels=split.labels[batch]).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+            expected.append(loss.item())
+    assert losses == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_row_is_read_once_an_epoch():
+    read = []
+    model = tiny_model()
+    model.register_forward_pre_hook(
+        lambda _, args, inputs: read.append(inputs["attention_mask"].sum().item()), with_kwargs=True
+    )
+    epochs = list(engine.train(model, tiny_split(), **SETTINGS))
+    assert [len(epoch.losses) for epoch in epochs] == [5, 5, 5]
+    assert sum(read) == sum(epoch.tokens for epoch in epochs) == 3 * len(tiny_split().input_ids)
+
+
+def test_frozen_parameters_stay_as_they_were():
+    model = tiny_model(dropout=0.1)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.endswith(".bias"))
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    list(engine.train(model, tiny_split(), **SETTINGS))
+    for name, parameter in model.named_parameters():
+        if not name.endswith(".bias"):
+            assert torch.equal(parameter, before[name]), name
+    assert not torch.equal(model.classifier.bias, before["classifier.bias"])
+
+
+def test_predictions_come_in_the_order_of_the_rows():
+    model, split = tiny_model(), tiny_split()
+    model.eval()
+    logits = engine.predict(model, split, "cpu")
+    for row in range(len(split.labels)):
+        tokens = split.input_ids[split.offsets[row] : split.offsets[row + 1]].long()
+        np.testing.assert_allclose(logits[row], model(input_ids=tokens[None]).logits[0].detach(), atol=1e-5)
+
+
+def test_an_epoch_knows_that_it_diverged():
+    assert not engine.Epoch([0.7, 0.6], 10).diverged
+    assert engine.Epoch([0.7, float("nan")], 10).diverged
+    assert engine.Epoch([float("inf")], 10).diverged
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20, 21, 1000])
+def test_the_loss_curve_keeps_the_mean_and_the_last_step(steps):
+    losses = np.linspace(1, 0, steps).tolist()
+    curve = engine.loss_curve(losses, first_step=100)
+    assert len(curve) == min(steps, engine.CURVE_POINTS)
+    assert curve[-1][0] == 100 + steps
+    weights = np.diff([100, *(step for step, _ in curve)])
+    assert np.average([loss for _, loss in curve], weights=weights) == pytest.approx(np.mean(losses), abs=1e-5)
+    assert engine.loss_curve([1.0, float("nan")], 0) == [[1, 1.0], [2, None]]
+
+
+def test_accuracy_is_scikit_learn_s():
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(50, 3)), random.integers(0, 3, 50)
+    assert accuracy(logits, labels) == accuracy_score(labels, logits.argmax(axis=1))

@@ -1,0 +1,91 @@
+"""Which parameters train, and how many: counted on a real BERT-tiny."""
+
+import json
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from finegrid import model as models
+from finegrid.errors import InputError
+from finegrid.files import sha256
+from finegrid.modes import MODES
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    """A model folder with a BERT-tiny of random weights."""
+    folder = tmp_path_factory.mktemp("backbone")
+    torch.manual_seed(0)
+    BertModel(
+        BertConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512)
+    ).save_pretrained(folder)
+    files = {"model.safetensors": sha256(folder / "model.safetensors")}
+    (folder / "provenance.json").write_text(json.dumps({"files": files}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("mode", "encoder", "head"),
+    [("full", 4_385_920, 258), ("bitfit", 3_072, 2), ("bitfit-head", 3_072, 258), ("frozen", 0, 258)],
+)
+def test_trainable_parameters_are_counted_from_the_model(backbone, mode, encoder, head):
+    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    models.set_trainable(model, MODES[mode]["train"])
+    trainable, total = models.count_parameters(model)
+    assert trainable == {"encoder": encoder, "head": head, "total": encoder + head}
+    assert total == 4_386_178
+
+
+def test_a_pattern_matches_whole_names_only(backbone):
+    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    models.set_trainable(model, [r"bert\.encoder\.layer\.\d+\.output\.dense\.bias"])
+    assert sorted(models.trained_tensors(model)) == [
+        "bert.encoder.layer.0.output.dense.bias",
+        "bert.encoder.layer.1.output.dense.bias",
+    ]
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(backbone):
+    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    with pytest.raises(InputError, match="'bias' matches no parameter of BertForSequenceClassification"):
+        models.set_trainable(model, [".*", "bias"])
+
+
+def test_the_seed_draws_the_head_and_nothing_else(backbone):
+    (first, start), (same, same_start), (other, other_start) = (
+        models.load_classifier(backbone, classes=2, seed=seed) for seed in (0, 0, 1)
+    )
+    assert start == same_start
+    assert start["encoder"] == other_start["encoder"]
+    assert start["head"] != other_start["head"]
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, same.state_dict()[name])
+        assert torch.equal(tensor, other.state_dict()[name]) == (name != "classifier.weight")
+
+
+def test_trained_parameters_come_back_and_only_they_are_stored(backbone, tmp_path):
+    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    models.set_trainable(model, MODES["bitfit"]["train"])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(1)
+    models.save_trained(tmp_path / "trained.safetensors", model)
+    assert (tmp_path / "trained.safetensors").stat().st_size < 4 * 3_074 + 4_096
+
+    fresh, _ = models.load_classifier(backbone, classes=2, seed=0)
+    models.set_trainable(fresh, MODES["bitfit"]["train"])
+    models.load_trained(tmp_path / "trained.safetensors", fresh)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
+
+    models.set_trainable(fresh, MODES["full"]["train"])
+    with pytest.raises(InputError, match="does not hold the parameters that this mode trains"):
+        models.load_trained(tmp_path / "trained.safetensors", fresh)
+
+
+def test_damaged_weights_are_refused(backbone, tmp_path):
+    (tmp_path / "provenance.json").write_text((backbone / "provenance.json").read_text())
+    (tmp_path / "model.safetensors").write_bytes((backbone / "model.safetensors").read_bytes()[:-1])
+    with pytest.raises(InputError, match="damaged or replaced"):
+        models.load_classifier(tmp_path, classes=2, seed=0)

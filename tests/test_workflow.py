@@ -1,0 +1,224 @@
+"""The pipeline as its users run it: by Snakemake, in a copy of the repository."""
+
+import json
+import shutil
+
+import pytest
+from conftest import edit, edit_config, planned_jobs, run, snakemake, without_cost
+
+CELLS = "results/smoke/cells/imdb"
+# All that a change to the cells of one mode leads to, up to the checkpoint.
+SUMMARY = {"choose": 1, "tables": 1}
+
+
+def test_a_run_leaves_tables_and_whole_cells(smoke_run):
+    tables = smoke_run / "results" / "smoke" / "tables"
+    assert sorted(path.name for path in tables.iterdir()) == [
+        "grid.csv",
+        *(f"table{number}.{suffix}" for number in (1, 2) for suffix in ("csv", "md", "tex")),
+    ]
+    assert len((tables / "grid.csv").read_text().splitlines()) == 1 + 4
+    for folder in (smoke_run / CELLS / "full").iterdir():
+        if folder.is_dir():
+            assert {"metrics.json", "validation.safetensors", "trained.safetensors"} <= {
+                f.name for f in folder.iterdir()
+            }
+    assert not list(smoke_run.glob("results/**/*.tmp"))
+
+
+def test_the_test_split_is_read_for_the_chosen_cells_only(smoke_run):
+    tested = sorted(path.parent for path in smoke_run.glob(f"{CELLS}/*/*/test.json"))
+    chosen = [
+        json.loads((smoke_run / CELLS / mode / "best.json").read_text())["chosen"]["cells"]
+        for mode in ("bitfit", "full")
+    ]
+    assert [len(cells) for cells in chosen] == [1, 1]
+    assert [folder.parent.name for folder in tested] == ["bitfit", "full"]
+    for folder, (cell,) in zip(tested, chosen, strict=True):
+        assert json.loads((folder / "test.json").read_text())["cell"] == cell
+
+
+def test_evaluate_refuses_a_cell_that_was_not_chosen(finished):
+    other = next(
+        folder
+        for folder in (finished / CELLS / "full").iterdir()
+        if folder.is_dir() and not (folder / "test.json").exists()
+    )
+    done = run(
+        *("python", "scripts/evaluate.py", other, "--best", f"{CELLS}/full/best.json"),
+        *("--backbone", "results/smoke/backbone", "--data", "results/smoke/data/imdb"),
+        cwd=finished,
+    )
+    assert done.returncode == 2
+    assert "not the cell chosen" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_second_run_does_nothing(finished):
+    assert planned_jobs(finished) == {}
+    done = snakemake(finished)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_learning_rate_more_runs_just_its_cells(finished):
+    edit_config(finished, lambda config: config["modes"].update(bitfit={"learning_rates": ["3e-4", "1e-3", "1e-2"]}))
+    assert planned_jobs(finished) == {"finetune": 1, **SUMMARY}
+    done = snakemake(finished)
+    assert done.returncode == 0, done.stderr
+    assert (finished / CELLS / "bitfit" / "bs16_lr1e-2_seed0" / "metrics.json").exists()
+    assert len((finished / "results/smoke/tables/grid.csv").read_text().splitlines()) == 1 + 5
+    assert planned_jobs(finished) == {}
+
+
+def test_spellings_of_one_learning_rate_are_one_cell(finished):
+    edit_config(finished, lambda config: config.update(learning_rates=[0.0003, 1.0e-3]))
+    assert planned_jobs(finished) == {}
+    edit_config(finished, lambda config: config.update(learning_rates=["0.0003", "0.001"]))
+    assert planned_jobs(finished) == {}
+
+
+def test_a_comment_or_docstring_in_the_training_code_retrains_nothing(finished):
+    engine = finished / "scripts" / "finegrid" / "engine.py"
+    edit(engine, '"""The training loop, and prediction."""', '"""The loop."""\n# A remark.')
+    assert planned_jobs(finished) == {}
+
+
+def test_an_edit_of_the_training_loop_retrains_everything(finished):
+    edit(finished / "scripts" / "finegrid" / "engine.py", "loss.backward()", "(2 * loss).backward()")
+    jobs = planned_jobs(finished)
+    assert jobs["finetune"] == 4
+    assert jobs["tables"] == 1
+    assert "prepare" not in jobs
+
+
+def test_an_edit_of_the_tables_retrains_nothing(finished):
+    edit(finished / "scripts" / "tables.py", "Best validation {metric}", "Highest validation {metric}")
+    assert planned_jobs(finished) == {"tables": 1}
+    assert snakemake(finished).returncode == 0
+    assert "Highest validation accuracy" in (finished / "results/smoke/tables/table1.md").read_text()
+
+
+def test_a_setting_of_the_training_retrains_everything(finished):
+    edit_config(finished, lambda config: config["training"].update(weight_decay=0.01))
+    assert planned_jobs(finished)["finetune"] == 4
+
+
+def test_a_user_can_ask_for_one_mode_or_one_task(clone):
+    assert planned_jobs(clone, "mode_bitfit")["finetune"] == 2
+    assert planned_jobs(clone, "task_imdb")["finetune"] == 4
+
+
+def test_a_path_with_another_spelling_is_no_cell(clone):
+    done = snakemake(clone, "--dry-run", f"{CELLS}/full/bs16_lr0.0003_seed0/metrics.json")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+def test_the_same_cell_twice_gives_the_same_bytes(finished):
+    folder = finished / CELLS / "full" / "bs16_lr3e-4_seed0"
+    again = finished / "again"
+    done = run(
+        *("python", "scripts/finetune.py", folder / "metrics.json", "--output", again),
+        *("--backbone", "results/smoke/backbone", "--data", "results/smoke/data/imdb"),
+        cwd=finished,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("validation.safetensors", "trained.safetensors"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    assert without_cost(again / "metrics.json") == without_cost(folder / "metrics.json")
+
+
+def test_a_diverged_cell_is_a_result_and_is_never_chosen(finished):
+    edit_config(finished, lambda config: config["modes"].update(full={"learning_rates": ["3e-4", "1e30"]}))
+    done = snakemake(finished)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((finished / CELLS / "full" / "bs16_lr1e30_seed0" / "metrics.json").read_text())
+    assert metrics["status"] == "diverged"
+    assert metrics["validation"]["last"] is None
+    best = json.loads((finished / CELLS / "full" / "best.json").read_text())
+    assert best["chosen"]["learning_rate"] == "3e-4"
+    assert best["diverged"] == 1
+    assert "Diverged: full: 1 of 2 cells." in (finished / "results/smoke/tables/table1.md").read_text()
+
+
+def test_a_mode_whose_cells_all_diverged_is_shown_as_such(finished):
+    edit_config(finished, lambda config: config["modes"].update(full={"learning_rates": ["1e30"]}))
+    done = snakemake(finished)
+    assert done.returncode == 0, done.stderr
+    for number in (1, 2):
+        assert "diverged" in (finished / f"results/smoke/tables/table{number}.md").read_text()
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damaged", ["data/imdb/train.safetensors", "backbone/model.safetensors"])
+def test_a_damaged_input_stops_the_new_cell_and_spoils_nothing(finished, damaged):
+    before = {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")}
+    flip_a_byte(finished / "results" / "smoke" / damaged)
+    edit_config(finished, lambda config: config["modes"].update(bitfit={"learning_rates": ["3e-4", "1e-3", "1e-2"]}))
+    # By modification time alone Snakemake would run every cell again; only the new one is asked for here.
+    done = snakemake(finished, "--rerun-triggers", "input", "--", f"{CELLS}/bitfit/bs16_lr1e-2_seed0/metrics.json")
+    assert done.returncode != 0
+    log = (finished / "results/smoke/logs" / "cells/imdb/bitfit/bs16_lr1e-2_seed0/finetune.log").read_text()
+    (line,) = [line for line in log.splitlines() if line.startswith("error:")]
+    assert f"results/smoke/{damaged}: sha256 is" in line
+    assert {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")} == before
+
+
+def test_a_result_of_another_configuration_is_refused(finished):
+    path = finished / CELLS / "full" / "bs16_lr3e-4_seed0" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["config"]["epochs"] = 3
+    path.write_text(json.dumps(metrics))
+    done = snakemake(finished)
+    assert done.returncode != 0
+    log = (finished / "results/smoke/logs/cells/imdb/full/choose.log").read_text()
+    assert "bs16_lr3e-4_seed0/metrics.json: config.epochs is 3, this run has 1" in log
+    assert len(log.splitlines()) == 1
+    assert json.loads(path.read_text()) == metrics
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cell": 1}'])
+def test_what_is_no_result_is_refused(finished, content):
+    path = finished / CELLS / "full" / "bs16_lr3e-4_seed0" / "metrics.json"
+    path.write_text(content)
+    plan = json.dumps(json.loads((finished / CELLS / "full" / "best.json").read_text())["plan"])
+    done = run(*("python", "scripts/choose.py", plan, "--results", "results/smoke", "--output", "x.json"), cwd=finished)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "bs16_lr3e-4_seed0/metrics.json: not " in done.stderr
+    assert not (finished / "x.json").exists()
+
+
+def test_a_sample_larger_than_the_data_is_told(finished):
+    edit_config(finished, lambda config: config["tasks"]["imdb"]["sample"].update(train=20001))
+    done = snakemake(finished, "--until", "prepare")
+    assert done.returncode != 0
+    log = (finished / "results/smoke/logs/prepare/imdb.log").read_text()
+    assert log == "error: tasks.imdb.sample.train: 20001 rows asked for, the split has 20000\n"
+    assert len(list(finished.glob(f"{CELLS}/*/*/metrics.json"))) == 4
+
+
+def test_an_unusable_results_folder_is_told_before_anything_runs(clone):
+    (clone / "results").write_text("a file in the way")
+    done = snakemake(clone)
+    assert done.returncode != 0
+    assert "error: results/smoke: cannot be written: results is not a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["backbone", "prepare", "finetune", "choose", "evaluate", "tables"])
+def test_each_script_explains_itself(script, clone):
+    done = run("python", f"scripts/{script}.py", "--help", cwd=clone)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: {script}.py")
+
+
+def test_a_run_moved_elsewhere_is_still_finished(finished, tmp_path):
+    shutil.move(finished, tmp_path / "a folder with spaces")
+    assert planned_jobs(tmp_path / "a folder with spaces") == {}

@@ -1,0 +1,49 @@
+# What the rules share: the checked configuration, the plans of the grid, the folders.
+from finegrid import grid
+from finegrid.config import complete, plan, task_settings
+from finegrid.errors import InputError
+from finegrid.files import check_writable
+from finegrid.sourcecode import code_hash
+
+CONFIG_FILE = [Path("config/config.yaml"), *workflow.config_settings.configfiles][-1]
+try:
+    config = complete(
+        config,
+        Path(workflow.basedir, "workflow/schemas/config.schema.yaml"),
+        os.path.relpath(CONFIG_FILE),
+    )
+    check_writable(f"results/{config['run']}")
+except InputError as error:
+    sys.exit(f"error: {error}")
+
+RUN = f"results/{config['run']}"
+BACKBONE = f"{RUN}/backbone"
+DATA = f"{RUN}/data/{{task}}"
+MODE = f"{RUN}/{grid.MODE_FOLDER}"
+CELL = f"{RUN}/{grid.CELL_FOLDER}"
+LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
+PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
+
+
+def cell_settings(wildcards):
+    """Return the identity and the settings of the cell at a path, as JSON."""
+    its_plan = PLANS[wildcards.task, wildcards.mode]
+    cell = grid.cell(
+        its_plan,
+        int(wildcards.batch_size),
+        grid.canonical_learning_rate(wildcards.learning_rate),
+        int(wildcards.seed),
+    )
+    return grid.canonical_json({"cell": cell, "config": its_plan["config"]})
+
+
+def files_of_cells(name, cells):
+    """List one file of each of these cells."""
+    return [str(grid.cell_folder(RUN, cell) / name) for cell in cells]
+
+
+def chosen_tests(task, mode):
+    """List test.json of the cells that validation chose; known once the checkpoint has run."""
+    with checkpoints.choose.get(task=task, mode=mode).output.best.open() as file:
+        chosen = json.load(file)["chosen"]
+    return files_of_cells("test.json", chosen["cells"] if chosen else [])

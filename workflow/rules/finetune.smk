@@ -1,0 +1,64 @@
+# One job per cell, and the test score of the cells that validation chose.
+
+
+rule finetune:
+    input:
+        model=rules.backbone.output.model,
+        train=rules.prepare.output.train,
+        validation=rules.prepare.output.validation,
+    output:
+        metrics=f"{CELL}/metrics.json",
+        predictions=f"{CELL}/validation.safetensors",
+        trained=f"{CELL}/trained.safetensors",
+    log:
+        f"{RUN}/logs/{grid.CELL_FOLDER}/finetune.log",
+    benchmark:
+        f"{RUN}/benchmarks/{grid.CELL_FOLDER}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+    params:
+        cell=cell_settings,
+        backbone=subpath(input.model, parent=True),
+        data=subpath(input.train, parent=True),
+        folder=subpath(output.metrics, parent=True),
+        code=code_hash("finetune"),
+    message:
+        "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
+        " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
+    shell:
+        "python scripts/finetune.py {params.cell:q} --backbone {params.backbone:q} --data {params.data:q}"
+        " --output {params.folder:q} --threads {threads} >{log:q} 2>&1"
+
+
+rule evaluate:
+    input:
+        best=f"{MODE}/best.json",
+        metrics=rules.finetune.output.metrics,
+        trained=rules.finetune.output.trained,
+        model=rules.backbone.output.model,
+        test=rules.prepare.output.test,
+    output:
+        test=f"{CELL}/test.json",
+        predictions=f"{CELL}/test.safetensors",
+    log:
+        f"{RUN}/logs/{grid.CELL_FOLDER}/evaluate.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        backbone=subpath(input.model, parent=True),
+        data=subpath(input.test, parent=True),
+        folder=subpath(output.test, parent=True),
+        code=code_hash("evaluate"),
+    message:
+        "{wildcards.task}: testing the chosen {wildcards.mode} cell"
+    shell:
+        "python scripts/evaluate.py {params.folder:q} --best {input.best:q} --backbone {params.backbone:q}"
+        " --data {params.data:q} --threads {threads} >{log:q} 2>&1"

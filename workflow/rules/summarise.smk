@@ -1,0 +1,68 @@
+# From the JSON of the cells to the tables. Nothing here imports torch.
+localrules:
+    choose,
+    tables,
+
+
+checkpoint choose:
+    input:
+        lambda wildcards: files_of_cells("metrics.json", grid.cells(PLANS[wildcards.task, wildcards.mode])),
+    output:
+        best=f"{MODE}/best.json",
+    log:
+        f"{RUN}/logs/{grid.MODE_FOLDER}/choose.log",
+    conda:
+        "../../environment.yml"
+    params:
+        plan=lambda wildcards: grid.canonical_json(PLANS[wildcards.task, wildcards.mode]),
+        results=subpath(output.best, ancestor=4),
+        code=code_hash("choose"),
+    message:
+        "{wildcards.task}: choosing the best {wildcards.mode} cell by validation"
+    shell:
+        "python scripts/choose.py {params.plan:q} --results {params.results:q} --output {output.best:q}"
+        " >{log:q} 2>&1"
+
+
+TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=["table1", "table2"], format=["md", "tex", "csv"])
+TABLES += [f"{RUN}/tables/grid.csv"]
+
+
+rule tables:
+    input:
+        metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
+        best=expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"]),
+        tests=lambda wildcards: [path for key in PLANS for path in chosen_tests(*key)],
+        stats=expand(rules.prepare.output.stats, task=config["tasks"]),
+    output:
+        TABLES,
+    log:
+        f"{RUN}/logs/tables.log",
+    conda:
+        "../../environment.yml"
+    params:
+        results=subpath(output[0], ancestor=2),
+        tasks=list(config["tasks"]),
+        modes=list(config["modes"]),
+        folder=subpath(output[0], parent=True),
+        code=code_hash("tables"),
+    message:
+        "Writing the tables"
+    shell:
+        "python scripts/tables.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
+        " --output {params.folder:q} >{log:q} 2>&1"
+
+
+# Collection targets: `snakemake task_imdb` and `snakemake mode_bitfit` run one task or one mode, up to
+# its test scores.
+for name, keys in {
+    **{f"task_{task}": [(task, mode) for mode in config["modes"]] for task in config["tasks"]},
+    **{f"mode_{mode}": [(task, mode) for task in config["tasks"]] for mode in config["modes"]},
+}.items():
+
+    rule:
+        name:
+            name
+        input:
+            lambda wildcards, keys=keys: [path for key in keys for path in chosen_tests(*key)],
+        localrule: True
