@@ -7,18 +7,17 @@ built from installed packages; one of source 'hub' is fetched, the only use of t
 """
 
 import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.files import sha256, write_json
+from finegrid.files import parse_json, sha256, write_json
 
 
 def main() -> None:
     arguments = parse_arguments()
-    settings = json.loads(arguments.model)
+    settings = parse_json(arguments.model, "model")
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
 

@@ -7,17 +7,16 @@ never chosen. The test split plays no part. Writes best.json.
 """
 
 import argparse
-import json
 from statistics import mean
 
 from finegrid import errors
-from finegrid.files import write_json
+from finegrid.files import parse_json, write_json
 from finegrid.results import read_cells
 
 
 def main() -> None:
     arguments = parse_arguments()
-    plan = json.loads(arguments.plan)
+    plan = parse_json(arguments.plan, "plan")
     settings: dict[tuple, list[dict]] = {}
     for metrics in read_cells(plan, arguments.results):
         cell = metrics["cell"]

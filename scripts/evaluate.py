@@ -18,7 +18,7 @@ def main() -> None:
     folder = Path(arguments.cell)
     metrics = read_checked(folder / "metrics.json", "metrics")
     cell, config = metrics["cell"], metrics["config"]
-    chosen = read_json(arguments.best)["chosen"]
+    chosen = read_json(arguments.best, "chosen")
     if chosen is None or cell not in chosen["cells"]:
         raise InputError(f"{folder}: not the cell chosen by {arguments.best}; the test split is for that one only")
 

@@ -6,7 +6,6 @@ logits and labels of the validation split) and trained.safetensors (the paramete
 """
 
 import argparse
-import json
 import math
 import os
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from finegrid import errors
 from finegrid.errors import InputError
-from finegrid.files import read_json, write_json
+from finegrid.files import parse_json, read_json, write_json
 from finegrid.grid import fingerprint
 from finegrid.sourcecode import code_hash
 
@@ -135,13 +134,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def read_cell(argument: str) -> tuple[dict, dict]:
     """Return the identity and the settings of a cell, given as JSON or as the path of a file of JSON."""
-    if argument.lstrip().startswith("{"):
-        try:
-            content = json.loads(argument)
-        except ValueError as error:
-            raise InputError(f"cell: not JSON ({error})") from None
-    else:
-        content = read_json(argument)
+    content = parse_json(argument, "cell") if argument.lstrip().startswith("{") else read_json(argument)
     if not isinstance(content, dict) or not {"cell", "config"} <= content.keys():
         raise InputError("cell: expected JSON with the keys 'cell' and 'config'")
     return content["cell"], content["config"]

@@ -8,7 +8,6 @@ output folder. With a task of source 'hub' this is, beside backbone.py, all that
 import argparse
 import collections
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,12 @@ from tokenizers import Tokenizer
 
 from finegrid import errors
 from finegrid.errors import InputError
-from finegrid.files import replacing, sha256, write_json
+from finegrid.files import parse_json, replacing, sha256, write_json
 
 
 def main() -> None:
     arguments = parse_arguments()
-    task = json.loads(arguments.task)
+    task = parse_json(arguments.task, "task")
     splits, source = load_splits(task, arguments.lock)
     if "sample" in task:
         splits = {name: sample(rows, task["sample"][name], task, name) for name, rows in splits.items()}

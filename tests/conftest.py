@@ -33,12 +33,12 @@ def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
 
 def snakemake(folder, *arguments, config="config/smoke.yaml") -> subprocess.CompletedProcess:
     """Run Snakemake on the smoke configuration in a copy of the repository."""
-    return run("snakemake", "--cores", "2", "--configfile", config, *arguments, cwd=folder)
+    return run("snakemake", *arguments, "--cores", "2", "--configfile", config, cwd=folder)
 
 
 def planned_jobs(folder, *arguments, config="config/smoke.yaml") -> dict[str, int]:
     """Return the jobs that Snakemake would run, by rule, as its dry run counts them."""
-    done = snakemake(folder, "--dry-run", *arguments, config=config)
+    done = snakemake(folder, *arguments, "--dry-run", config=config)
     assert done.returncode == 0, done.stderr
     table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", done.stdout + "\n\n", re.MULTILINE | re.DOTALL)
     if table is None:

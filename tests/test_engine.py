@@ -9,6 +9,7 @@ from transformers import BertConfig, BertForSequenceClassification, get_linear_s
 
 from finegrid import engine
 from finegrid.metrics import accuracy
+from finegrid.schedule import learning_rate_at
 
 
 def tiny_model(dropout: float = 0.0) -> BertForSequenceClassification:
@@ -49,7 +50,7 @@ def test_the_schedule_is_that_of_transformers(warmup):
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     schedule = get_linear_schedule_with_warmup(optimiser, warmup, 20)
     for step in range(20):
-        assert engine.learning_rate_at(step, 20, warmup) == pytest.approx(optimiser.param_groups[0]["lr"])
+        assert learning_rate_at(step, 20, warmup) == pytest.approx(optimiser.param_groups[0]["lr"])
         optimiser.step()
         schedule.step()
 

@@ -61,7 +61,7 @@ def fetch(clone, server, tmp_path, *targets):
     """Run the pipeline against the server, with a hub cache of its own."""
     targets = targets or ("--until", "prepare")
     return run(
-        *("snakemake", "--cores", "2", "--configfile", "config/hub.yaml", *targets),
+        *("snakemake", *targets, "--cores", "2", "--configfile", "config/hub.yaml"),
         cwd=clone,
         HF_ENDPOINT=server.url,
         HF_HOME=str(tmp_path / "hub-cache"),

@@ -110,7 +110,7 @@ def test_a_user_can_ask_for_one_mode_or_one_task(clone):
 
 
 def test_a_path_with_another_spelling_is_no_cell(clone):
-    done = snakemake(clone, "--dry-run", f"{CELLS}/full/bs16_lr0.0003_seed0/metrics.json")
+    done = snakemake(clone, f"{CELLS}/full/bs16_lr0.0003_seed0/metrics.json", "--dry-run")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
 
@@ -162,7 +162,7 @@ def test_a_damaged_input_stops_the_new_cell_and_spoils_nothing(finished, damaged
     flip_a_byte(finished / "results" / "smoke" / damaged)
     edit_config(finished, lambda config: config["modes"].update(bitfit={"learning_rates": ["3e-4", "1e-3", "1e-2"]}))
     # By modification time alone Snakemake would run every cell again; only the new one is asked for here.
-    done = snakemake(finished, "--rerun-triggers", "input", "--", f"{CELLS}/bitfit/bs16_lr1e-2_seed0/metrics.json")
+    done = snakemake(finished, f"{CELLS}/bitfit/bs16_lr1e-2_seed0/metrics.json", "--rerun-triggers", "input")
     assert done.returncode != 0
     log = (finished / "results/smoke/logs" / "cells/imdb/bitfit/bs16_lr1e-2_seed0/finetune.log").read_text()
     (line,) = [line for line in log.splitlines() if line.startswith("error:")]

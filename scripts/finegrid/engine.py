@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from finegrid.data import Split, collate
+from finegrid.schedule import learning_rate_at
 
 # Rows per batch when no gradient is needed. It sets speed and memory, not the result.
 PREDICTION_BATCH = 64
@@ -25,16 +26,6 @@ class Epoch(NamedTuple):
     def diverged(self) -> bool:
         """Whether a loss was infinite or not a number."""
         return not all(map(math.isfinite, self.losses))
-
-
-def learning_rate_at(step: int, steps: int, warmup_steps: int) -> float:
-    """Return the learning rate's factor at a step, counted from 0: linear warm-up, then linear decay to 0.
-
-    It is that of transformers' `get_linear_schedule_with_warmup`.
-    """
-    if step < warmup_steps:
-        return step / max(1, warmup_steps)
-    return max(0.0, (steps - step) / max(1, steps - warmup_steps))
 
 
 def train(model, split: Split, *, batch_size, learning_rate, epochs, weight_decay, warmup, max_grad_norm, seed, device):

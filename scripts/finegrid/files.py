@@ -39,14 +39,27 @@ def write_json(path, data) -> None:
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path):
-    """Read a JSON file. Raises InputError if it is missing or is not JSON."""
+def read_json(path, *keys: str):
+    """Read a JSON file, or what lies in it under these keys. Raises InputError if it is missing or not that."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"), str(path))
+        for key in keys:
+            content = content[key]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: not JSON ({error})") from None
+    except (KeyError, TypeError):
+        raise InputError(f"{path}: the key {'.'.join(keys)!r} is missing") from None
+    return content
+
+
+def parse_json(text: str, name: str):
+    """Parse JSON that comes from `name`, a file or an argument. Raises InputError if it is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name}: not JSON ({error})") from None
 
 
 def sha256(path) -> str:

@@ -23,7 +23,7 @@ def load_classifier(backbone, classes: int, seed: int):
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    weights_sha256 = read_json(Path(backbone, "provenance.json"))["files"]["model.safetensors"]
+    weights_sha256 = read_json(Path(backbone, "provenance.json"), "files", "model.safetensors")
     check_sha256(Path(backbone, "model.safetensors"), weights_sha256)
     logging.set_verbosity_error()  # that the head is new is no news here
     logging.disable_progress_bar()

@@ -5,12 +5,13 @@ from finegrid.errors import InputError
 from finegrid.files import check_writable
 from finegrid.sourcecode import code_hash
 
-CONFIG_FILE = [Path("config/config.yaml"), *workflow.config_settings.configfiles][-1]
+# Relative, so that a run that is moved or copied is still the same run.
+CONFIG_FILE = Path(os.path.relpath(["config/config.yaml", *workflow.config_settings.configfiles][-1]))
 try:
     config = complete(
         config,
         Path(workflow.basedir, "workflow/schemas/config.schema.yaml"),
-        os.path.relpath(CONFIG_FILE),
+        str(CONFIG_FILE),
     )
     check_writable(f"results/{config['run']}")
 except InputError as error:

@@ -64,5 +64,6 @@ for name, keys in {
         name:
             name
         input:
-            lambda wildcards, keys=keys: [path for key in keys for path in chosen_tests(*key)],
+            best=[f"{MODE}/best.json".format(task=task, mode=mode) for task, mode in keys],
+            tests=lambda wildcards, keys=keys: [path for key in keys for path in chosen_tests(*key)],
         localrule: True

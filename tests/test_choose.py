@@ -1,0 +1,51 @@
+"""Choosing: by the mean over seeds, never a diverged setting, with a warning at the edge of the grid."""
+
+import itertools
+
+import choose
+import pytest
+
+
+def cell(score: float, loss: float = 0.5, status: str = "ok") -> dict:
+    last = {"epoch": 4, "score": score, "loss": loss} if status == "ok" else None
+    return {"status": status, "validation": {"last": last}}
+
+
+def test_the_score_of_a_setting_is_the_mean_over_its_seeds():
+    steady, lucky = [cell(0.8), cell(0.8)], [cell(0.9), cell(0.6)]
+    assert choose.score(steady) > choose.score(lucky)
+    assert choose.score(lucky) == pytest.approx((0.75, -0.5))
+
+
+def test_a_tie_goes_to_the_lower_loss():
+    assert choose.score([cell(0.8, loss=0.4)]) > choose.score([cell(0.8, loss=0.5)])
+
+
+def test_one_diverged_seed_rules_a_setting_out():
+    assert choose.all_ok([cell(0.8), cell(0.8)])
+    assert not choose.all_ok([cell(0.8), cell(0, status="diverged")])
+
+
+PLAN = {"learning_rates": ["3e-5", "1e-4", "3e-4", "1e-2"], "batch_sizes": [128, 8, 32]}
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "learning_rate", "expected"),
+    [
+        (32, "1e-4", []),
+        (32, "1e-2", ["learning rate 1e-2 is the largest tried"]),
+        (8, "3e-4", ["batch size 8 is the smallest tried"]),
+        (128, "3e-5", ["learning rate 3e-5 is the smallest tried", "batch size 128 is the largest tried"]),
+    ],
+)
+def test_the_edge_of_the_grid(batch_size, learning_rate, expected):
+    for rates in itertools.permutations(PLAN["learning_rates"]):
+        assert choose.edges({**PLAN, "learning_rates": rates}, batch_size, learning_rate) == expected
+
+
+def test_a_grid_of_one_value_says_so():
+    plan = {"learning_rates": ["1e-3"], "batch_sizes": [16]}
+    assert choose.edges(plan, 16, "1e-3") == [
+        "learning rate 1e-3 is the only one tried",
+        "batch size 16 is the only one tried",
+    ]
