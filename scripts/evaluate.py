@@ -32,6 +32,7 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     device = environment.choose_device()
+    dtype = environment.choose_dtype(device)
 
     split, data = load_split(arguments.data, "test")
     model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
@@ -39,9 +40,9 @@ def main() -> None:
         raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
     models.set_trainable(model, config["train"])
     models.load_trained(folder / "trained.safetensors", model)
-    model.to(device)
+    batches = models.place(model, device)
 
-    logits = engine.predict(model, split, device)
+    logits = engine.predict(model, split, device, dtype)
     labels = split.labels.numpy()
     metric = config["task"]["metric"]
     save_predictions(folder / "test.safetensors", logits, labels)
@@ -54,7 +55,7 @@ def main() -> None:
             "score": METRICS[metric](logits, labels),
             "loss": engine.mean_loss(logits, labels),
             "data": data,
-            "environment": environment.describe(device),
+            "environment": {**environment.describe(device, dtype), "batches": batches},
         },
     )
 

@@ -28,6 +28,7 @@ def main() -> None:
 
     # Not before the settings are known to be good, as these imports take seconds.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic CUDA products need
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")  # compiled products to keep, see unpadded.py
     import torch
 
     from finegrid import engine, environment
@@ -38,7 +39,9 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # no result reads any
     device = environment.choose_device()
+    dtype = environment.choose_dtype(device)
 
     # Data
     train_split, train_data = load_split(arguments.data, "train")
@@ -49,7 +52,7 @@ def main() -> None:
     model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
     models.set_trainable(model, config["train"])
     trainable, total = models.count_parameters(model)
-    model.to(device)
+    batches = models.place(model, device)
 
     # Loop
     history, curve, tokens, diverged = [], [], 0, False
@@ -65,10 +68,11 @@ def main() -> None:
         max_grad_norm=config["max_grad_norm"],
         seed=cell["seed"],
         device=device,
+        dtype=dtype,
     ):
         curve += engine.loss_curve(epoch.losses, first_step=curve[-1][0] if curve else 0)
         tokens += epoch.tokens
-        logits = engine.predict(model, validation_split, device)
+        logits = engine.predict(model, validation_split, device, dtype)
         loss = engine.mean_loss(logits, labels)
         diverged = epoch.diverged or not math.isfinite(loss)
         if diverged:
@@ -86,7 +90,7 @@ def main() -> None:
     origin = {
         "start": start,
         "data": {"train": train_data, "validation": validation_data},
-        "environment": environment.describe(device),
+        "environment": {**environment.describe(device, dtype), "batches": batches},
     }
     metrics = {
         "cell": cell,

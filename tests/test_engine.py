@@ -10,11 +10,12 @@ from transformers import BertConfig, BertForSequenceClassification, get_linear_s
 from finegrid import engine
 from finegrid.metrics import accuracy
 from finegrid.schedule import learning_rate_at
+from finegrid.unpadded import use_unpadded
 
 
-def tiny_model(dropout: float = 0.0) -> BertForSequenceClassification:
+def tiny_model(dropout: float = 0.0, unpadded: bool = False) -> BertForSequenceClassification:
     torch.manual_seed(0)
-    return BertForSequenceClassification(
+    model = BertForSequenceClassification(
         BertConfig(
             vocab_size=100,
             hidden_size=16,
@@ -25,6 +26,9 @@ def tiny_model(dropout: float = 0.0) -> BertForSequenceClassification:
             attention_probs_dropout_prob=dropout,
         )
     )
+    if unpadded:
+        use_unpadded(model)
+    return model
 
 
 def tiny_split(rows: int = 24):
@@ -42,6 +46,7 @@ SETTINGS = {
     "max_grad_norm": 0.5,
     "seed": 7,
     "device": "cpu",
+    "dtype": torch.float32,
 }
 
 
@@ -55,9 +60,10 @@ def test_the_schedule_is_that_of_transformers(warmup):
         schedule.step()
 
 
-def test_training_follows_a_plain_loop_step_by_step():
+@pytest.mark.parametrize("unpadded", [False, True])
+def test_training_follows_a_plain_loop_step_by_step(unpadded):
     """The same batches through AdamW, clipping and transformers' schedule, written out plainly."""
-    model, plain, split = tiny_model(), tiny_model(), tiny_split()
+    model, plain, split = tiny_model(unpadded=unpadded), tiny_model(), tiny_split()
     losses = [loss for epoch in engine.train(model, split, **SETTINGS) for loss in epoch.losses]
 
     optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.01)
@@ -89,8 +95,9 @@ def test_every_row_is_read_once_an_epoch():
     assert sum(read) == sum(epoch.tokens for epoch in epochs) == 3 * len(tiny_split().input_ids)
 
 
-def test_frozen_parameters_stay_as_they_were():
-    model = tiny_model(dropout=0.1)
+@pytest.mark.parametrize("unpadded", [False, True])
+def test_frozen_parameters_stay_as_they_were(unpadded):
+    model = tiny_model(dropout=0.1, unpadded=unpadded)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.endswith(".bias"))
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
@@ -101,13 +108,13 @@ def test_frozen_parameters_stay_as_they_were():
     assert not torch.equal(model.classifier.bias, before["classifier.bias"])
 
 
-def test_predictions_come_in_the_order_of_the_rows():
-    model, split = tiny_model(), tiny_split()
-    model.eval()
-    logits = engine.predict(model, split, "cpu")
+@pytest.mark.parametrize("unpadded", [False, True])
+def test_predictions_come_in_the_order_of_the_rows(unpadded):
+    model, plain, split = tiny_model(unpadded=unpadded), tiny_model().eval(), tiny_split()
+    logits = engine.predict(model, split, "cpu", torch.float32)
     for row in range(len(split.labels)):
         tokens = split.input_ids[split.offsets[row] : split.offsets[row + 1]].long()
-        np.testing.assert_allclose(logits[row], model(input_ids=tokens[None]).logits[0].detach(), atol=1e-5)
+        np.testing.assert_allclose(logits[row], plain(input_ids=tokens[None]).logits[0].detach(), atol=1e-5)
 
 
 def test_an_epoch_knows_that_it_diverged():

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from test_data import split_of
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
 
+from finegrid import engine
 from finegrid import model as models
 from finegrid.errors import InputError
 from finegrid.files import sha256
@@ -89,3 +91,14 @@ def test_damaged_weights_are_refused(backbone, tmp_path):
     (tmp_path / "model.safetensors").write_bytes((backbone / "model.safetensors").read_bytes()[:-1])
     with pytest.raises(InputError, match="damaged or replaced"):
         models.load_classifier(tmp_path, classes=2, seed=0)
+
+
+@pytest.mark.parametrize(("architecture", "batches"), [("bert", "unpadded"), ("distilbert", "padded")])
+def test_the_form_of_the_batches_follows_the_architecture(architecture, batches):
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(architecture, vocab_size=50))
+    assert models.place(model, "cpu") == batches
+    split = split_of([[1, 2, 3], [4, 5]])._replace(labels=torch.tensor([0, 1]))
+    settings = {"batch_size": 2, "learning_rate": 1e-4, "epochs": 1, "weight_decay": 0, "warmup": 0}
+    (epoch,) = engine.train(model, split, **settings, max_grad_norm=1.0, seed=0, device="cpu", dtype=torch.float32)
+    assert not epoch.diverged
+    assert engine.predict(model, split, "cpu", torch.float32).shape == (2, 2)

@@ -43,11 +43,11 @@ def load_split(folder, name: str) -> tuple[Split, dict]:
         raise InputError(f"{path}: not a prepared split ({error})") from None
 
 
-def collate(split: Split, rows: torch.Tensor, device) -> tuple[dict, torch.Tensor]:
+def collate(split: Split, rows: torch.Tensor, device) -> dict[str, torch.Tensor]:
     """Pad some rows to the longest of them.
 
     Returns the model's inputs `input_ids`, `token_type_ids` and `attention_mask`, each [rows, longest],
-    and the labels [rows], on `device`.
+    on `device`.
     """
     starts = split.offsets[rows]
     lengths = split.offsets[rows + 1] - starts
@@ -59,4 +59,4 @@ def collate(split: Split, rows: torch.Tensor, device) -> tuple[dict, torch.Tenso
         "token_type_ids": torch.where(attention_mask, split.token_type_ids[token], 0).long(),
         "attention_mask": attention_mask.long(),
     }
-    return {name: tensor.to(device) for name, tensor in inputs.items()}, split.labels[rows].to(device)
+    return {name: tensor.to(device) for name, tensor in inputs.items()}

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from finegrid import unpadded
 from finegrid.data import Split, collate
+from finegrid.dropout import replace_dropout
 from finegrid.schedule import learning_rate_at
 
 # Rows per batch when no gradient is needed. It sets speed and memory, not the result.
@@ -28,13 +30,16 @@ class Epoch(NamedTuple):
         return not all(map(math.isfinite, self.losses))
 
 
-def train(model, split: Split, *, batch_size, learning_rate, epochs, weight_decay, warmup, max_grad_norm, seed, device):
+def train(
+    model, split: Split, *, batch_size, learning_rate, epochs, weight_decay, warmup, max_grad_norm, seed, device, dtype
+):
     """Train the model's trainable parameters; yield an Epoch after each pass over the split.
 
     AdamW (betas 0.9 and 0.999, epsilon 1e-8), linear decay of the learning rate (a float) after
     `warmup`, a share of all steps; the gradient's norm clipped to `max_grad_norm`; cross-entropy loss.
     Each epoch takes the rows in a new random order; the last batch may be smaller. `seed` sets the
-    order of the rows and the dropout. Between two epochs the caller may use the model, in any mode.
+    order of the rows and the dropout. `dtype` is that of the matrix products; parameters, their updates
+    and the loss are float32. Between two epochs the caller may use the model, in any mode.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
@@ -45,12 +50,16 @@ def train(model, split: Split, *, batch_size, learning_rate, epochs, weight_deca
 
     order = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # dropout
+    if device == "cpu":
+        replace_dropout(model, seed)
     for _ in range(epochs):
         model.train()
         losses = []
-        for batch in torch.randperm(rows, generator=order).split(batch_size):
-            inputs, labels = collate(split, batch, device)
-            loss = cross_entropy(model(**inputs).logits, labels)
+        for chosen in torch.randperm(rows, generator=order).split(batch_size):
+            batch, inputs = inputs_of(model, split, chosen, device)
+            with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+                logits = model(**inputs).logits
+            loss = cross_entropy(logits.float(), split.labels[batch].to(device))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
             optimiser.step()
@@ -61,15 +70,23 @@ def train(model, split: Split, *, batch_size, learning_rate, epochs, weight_deca
 
 
 @torch.inference_mode()
-def predict(model, split: Split, device) -> np.ndarray:
+def predict(model, split: Split, device, dtype) -> np.ndarray:
     """Return the logits of every row, in order: float32 [rows, classes]."""
     model.eval()
     logits = torch.empty(len(split.labels), model.config.num_labels)
     # Rows of like length go together, so that a batch holds hardly any padding.
-    for batch in split.lengths.argsort(stable=True).split(PREDICTION_BATCH):
-        inputs, _ = collate(split, batch, device)
-        logits[batch] = model(**inputs).logits.float().cpu()
+    for chosen in split.lengths.argsort(stable=True).split(PREDICTION_BATCH):
+        batch, inputs = inputs_of(model, split, chosen, device)
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            logits[batch] = model(**inputs).logits.float().cpu()
     return logits.numpy()
+
+
+def inputs_of(model, split: Split, rows: torch.Tensor, device) -> tuple[torch.Tensor, dict]:
+    """Return rows of a split, in the order in which they are laid out, and the model's inputs for them."""
+    if unpadded.in_use(model):
+        return unpadded.concatenate(split, rows, model.config.num_attention_heads)
+    return rows, collate(split, rows, device)
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:

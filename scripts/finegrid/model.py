@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 
+from finegrid import unpadded
 from finegrid.errors import InputError
 from finegrid.files import check_sha256, read_json, replacing
 
@@ -33,6 +34,14 @@ def load_classifier(backbone, classes: int, seed: int):
     )
     head = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
     return model, {"encoder": weights_sha256, "head": hashlib.sha256(save(head)).hexdigest()}
+
+
+def place(model, device: str) -> str:
+    """Move a model to the device it runs on; return the form of its batches, "unpadded" or "padded"."""
+    if device == "cpu" and model.config.model_type in unpadded.MODEL_TYPES:
+        unpadded.use_unpadded(model)
+    model.to(device)
+    return "unpadded" if unpadded.in_use(model) else "padded"
 
 
 def set_trainable(model, patterns: list[str]) -> None:

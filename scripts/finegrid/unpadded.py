@@ -1,0 +1,206 @@
+"""Tokens without padding: the texts of a batch lie end to end, one row of tokens in the model's own layers.
+
+transformers hands extra keyword arguments of a model's call down to its attention function. So the
+layers see one row [1, tokens, hidden size], and `attend`, registered as an attention function, keeps
+the texts apart. The last layer answers for the first token of each text only, as the classifier looks
+at no other. The logits are those of a padded batch.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import pad as pad_end
+from transformers import AttentionInterface
+
+from finegrid.data import Split
+
+NAME = "finegrid_unpadded"
+# Architectures with the parts that `use_unpadded` takes hold of.
+MODEL_TYPES = ("bert",)
+# Texts are attended to in groups, each padded to its longest text: as many texts as keep the scores
+# [texts, heads, longest, longest] small enough for the processor's cache and hold little padding.
+GROUP_SCORES = 2**18
+GROUP_PADDING = 1.2
+# torch's bfloat16 products compile code for every new shape, which takes longer than the product itself.
+# So sizes are rounded up, by at most this share, and few shapes come again and again.
+LONGEST_ROUNDING = 1 / 8
+TOKENS_ROUNDING = 1 / 32
+
+
+class Group(NamedTuple):
+    """Neighbouring texts of a batch that are attended to in one product."""
+
+    texts: slice
+    tokens: slice
+    size: tuple[int, int]  # texts, tokens that each is padded to
+    place: torch.Tensor | None  # int64 [tokens]: where each token goes in texts x longest; None if none is padded
+    bias: torch.Tensor | None  # float [texts, 1, 1, longest]: 0, or -inf at padding
+
+
+class Layout(NamedTuple):
+    """Where the texts of an unpadded batch lie."""
+
+    starts: torch.Tensor  # int64 [texts]: the first token of each
+    groups: list[Group]
+
+
+def concatenate(split: Split, rows: torch.Tensor, heads: int) -> tuple[torch.Tensor, dict]:
+    """Lay some rows end to end, the longest first, for a model with `heads` attention heads.
+
+    Returns the rows in the order in which they lie, and the model's inputs: `input_ids`, `token_type_ids`
+    and `position_ids`, each [1, tokens], and `layout`. A few tokens at the end may belong to no text.
+    """
+    rows = rows[split.lengths[rows].argsort(descending=True, stable=True)]
+    lengths = split.lengths[rows]
+    layout = lay_out(lengths, heads)
+    position = torch.arange(int(lengths.sum())) - layout.starts.repeat_interleave(lengths)
+    token = split.offsets[rows].repeat_interleave(lengths) + position
+    inputs = {
+        "input_ids": split.input_ids[token].long(),
+        "token_type_ids": split.token_type_ids[token].long(),
+        "position_ids": position,
+    }
+    rest = (0, rounded(len(token), TOKENS_ROUNDING) - len(token))
+    return rows, {**{name: pad_end(tensor, rest)[None] for name, tensor in inputs.items()}, "layout": layout}
+
+
+def rounded(size: int, share: float) -> int:
+    """Round a size up to a multiple of 8 or, where that adds at most `share`, of a larger power of two."""
+    step = 8
+    while 2 * step <= share * size:
+        step *= 2
+    return -(-size // step) * step
+
+
+def lay_out(lengths: torch.Tensor, heads: int) -> Layout:
+    """Lay out texts of these lengths (int64 [texts], best sorted) end to end."""
+    ends = lengths.cumsum(0)
+    groups, first, sizes = [], 0, lengths.tolist()
+    while first < len(sizes):
+        texts, longest = 1, rounded(sizes[first], LONGEST_ROUNDING)
+        # Twice as many texts as long as that pays, so that the number, too, is one of a few.
+        while first + 2 * texts <= len(sizes):
+            twice = sizes[first : first + 2 * texts]
+            longer = rounded(max(twice), LONGEST_ROUNDING)
+            if len(twice) * heads * longer**2 > GROUP_SCORES or len(twice) * max(twice) > GROUP_PADDING * sum(twice):
+                break
+            texts, longest = len(twice), longer
+        groups.append(_group(first, lengths[first : first + texts], int(ends[first]), longest))
+        first += texts
+    return Layout(ends - lengths, groups)
+
+
+def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int) -> Group:
+    start, total, size = first_end - int(lengths[0]), int(lengths.sum()), (len(lengths), longest)
+    texts, tokens = slice(first, first + len(lengths)), slice(start, start + total)
+    if total == len(lengths) * longest:
+        return Group(texts, tokens, size, None, None)
+    real = torch.arange(longest) < lengths[:, None]
+    bias = torch.zeros(size).masked_fill_(~real, float("-inf"))
+    return Group(texts, tokens, size, real.flatten().nonzero().squeeze(1), bias[:, None, None])
+
+
+def use_unpadded(model) -> None:
+    """Make a model of one of MODEL_TYPES take unpadded batches, by the keyword argument `layout`."""
+    AttentionInterface.register(NAME, attend)
+    model.set_attn_implementation(NAME)
+    last = model.base_model.encoder.layer[-1].attention
+    last.forward = lambda hidden_states, *_, layout, **__: (attend_first(last, hidden_states, layout), None)
+    # The pooler takes the first token of each row: [1, texts, hidden size] to [texts, 1, hidden size].
+    model.base_model.pooler.register_forward_pre_hook(lambda _, inputs: (inputs[0].transpose(0, 1),))
+
+
+def in_use(model) -> bool:
+    """Whether a model takes unpadded batches."""
+    return model.config._attn_implementation == NAME
+
+
+def attend(module, query, key, value, attention_mask, *, layout: Layout, scaling: float, dropout: float, **_):
+    """Attend within each text; an attention function of transformers.
+
+    `query`, `key` and `value` are [1, heads, tokens, head size]; returns [1, tokens, heads, head size], None.
+    """
+    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    return Attention.apply(query, key, value, layout, False, scaling, module.dropout if dropout else None)[None], None
+
+
+def attend_first(attention, hidden_states: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Run a layer's attention block for the first token of each text: [1, tokens, hidden] to [1, texts, hidden]."""
+    block = attention.self
+    first = hidden_states[:, layout.starts]
+    query, key, value = (
+        linear(states)[0].unflatten(-1, (block.num_attention_heads, -1))
+        for linear, states in ((block.query, first), (block.key, hidden_states), (block.value, hidden_states))
+    )
+    dropout = block.dropout if block.training and block.dropout.p else None
+    context = Attention.apply(query, key, value, layout, True, block.scaling, dropout)
+    return attention.output(context.flatten(1)[None], first)
+
+
+class Attention(torch.autograd.Function):
+    """Softmax attention within each text, with dropout of its weights.
+
+    query, key and value [tokens, heads, head size]; with `first`, query and result are [texts, heads, head size].
+    """
+
+    @staticmethod
+    def forward(ctx, query, key, value, layout, first, scaling, dropout):
+        output = torch.zeros(query.shape, dtype=query.dtype)
+        saved = []
+        with torch.autocast("cpu", enabled=False):  # the caller has chosen the dtype
+            for group in layout.groups:
+                q, k, v = pad(query, group, first), pad(key, group), pad(value, group)
+                scores = (q * scaling) @ k.mT
+                if group.bias is not None:
+                    scores += group.bias
+                weights = scores.softmax(-1)
+                mask = dropout.mask(weights.shape, weights.dtype) if dropout else None
+                kept = weights if mask is None else weights * mask
+                unpad(kept @ v, group, first, output)
+                saved += [weights, mask]
+            ctx.keep = 1 - dropout.p if dropout else 1
+            output /= ctx.keep
+        ctx.layout, ctx.first, ctx.scaling = layout, first, scaling
+        ctx.save_for_backward(query, key, value, *saved)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient):
+        query, key, value, *saved = ctx.saved_tensors
+        of_query, of_key, of_value = (torch.zeros(tensor.shape, dtype=tensor.dtype) for tensor in (query, key, value))
+        gradient = gradient / ctx.keep
+        for group, weights, mask in zip(ctx.layout.groups, saved[::2], saved[1::2], strict=True):
+            q, k, v = pad(query, group, ctx.first), pad(key, group), pad(value, group)
+            g = pad(gradient, group, ctx.first)
+            kept = weights if mask is None else weights * mask
+            unpad(kept.mT @ g, group, False, of_value)
+            of_weights = g @ v.mT
+            if mask is not None:
+                of_weights *= mask
+            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype) * ctx.scaling
+            unpad(of_scores @ k, group, ctx.first, of_query)
+            unpad(of_scores.mT @ q, group, False, of_key)
+        return of_query, of_key, of_value, None, None, None, None
+
+
+def pad(tensor: torch.Tensor, group: Group, first: bool = False) -> torch.Tensor:
+    """Take a group's part of [tokens, heads, head size] as [texts, heads, longest, head size], padded with 0.
+
+    With `first`, of [texts, heads, head size] as [texts, heads, 1, head size].
+    """
+    if first:
+        return tensor[group.texts].unsqueeze(2)
+    part = tensor[group.tokens]
+    if group.place is not None:
+        texts, longest = group.size
+        part = part.new_zeros(texts * longest, *part.shape[1:]).index_copy_(0, group.place, part)
+    return part.unflatten(0, group.size).transpose(1, 2)
+
+
+def unpad(padded: torch.Tensor, group: Group, first: bool, output: torch.Tensor) -> None:
+    """Write into `output` what `pad` takes out of it."""
+    if first:
+        output[group.texts] = padded.squeeze(2)
+        return
+    part = padded.transpose(1, 2).flatten(0, 1)
+    output[group.tokens] = part if group.place is None else part.index_select(0, group.place)
