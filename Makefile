@@ -5,7 +5,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint format bench pretrain clean
 
 run: .venv/installed
 	$(BIN)/snakemake --cores all --configfile $(CONFIG)
@@ -27,6 +27,12 @@ format: .venv/installed-test
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/second_run.py
+
+# Hours on two cores; killed, it goes on where it was.
+pretrain: .venv/installed
+	$(BIN)/snakemake --cores all pretrain
+	mkdir -p models/embedded-bert-tiny
+	cp results/pretraining/embedded-bert-tiny/* models/embedded-bert-tiny/
 
 clean:
 	rm -rf .venv .snakemake .pytest_cache .ruff_cache .hypothesis

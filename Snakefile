@@ -31,6 +31,7 @@ wildcard_constraints:
     seed="0|[1-9][0-9]*",
 
 
+include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"

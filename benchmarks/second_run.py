@@ -21,7 +21,7 @@ RUNS = 5
 
 CONFIG = """
 run: bench
-model: {name: none, source: embedded, pretraining_steps: 0}
+model: {name: none, source: embedded}
 tasks: {imdb: {source: embedded, max_length: 8}}
 modes: {full: {}, bitfit: {}, bitfit-head: {}}
 batch_sizes: [8, 16, 32, 64, 128]

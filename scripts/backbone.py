@@ -2,8 +2,8 @@
 """Make the folder of the pretrained model that every cell starts from.
 
 A standard transformers folder (config.json, model.safetensors, tokenizer) with provenance.json, which
-says where the weights come from and holds the sha256 of every file. A model of source 'embedded' is
-built from installed packages; one of source 'hub' is fetched, the only use of the network here.
+says where the weights come from and holds the sha256 of every file. A model of source 'embedded' comes
+with finegrid; one of source 'hub' is fetched, the only use of the network here.
 """
 
 import argparse
@@ -28,9 +28,10 @@ def main() -> None:
 
             provenance = make_hub_model(settings, Path(folder), arguments.lock)
         else:
-            from finegrid.embedded_model import make_embedded_model
+            from finegrid.embedded_model import make_embedded_model, make_random_model
 
-            provenance = make_embedded_model(settings, Path(folder), arguments.threads)
+            make_model = {"embedded": make_embedded_model, "random": make_random_model}[settings["source"]]
+            provenance = make_model(Path(folder))
         names = sorted(os.listdir(folder))
         for name in names:
             os.replace(Path(folder, name), output / name)
@@ -45,7 +46,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("model", help="the configuration's `model` block as JSON")
     parser.add_argument("--lock", required=True, help="lock file of the hub's files")
     parser.add_argument("--output", required=True, help="folder for the model")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ def load(name: str) -> dict:
     return yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["config", "imdb", "smoke"])
+@pytest.mark.parametrize("name", ["config", "imdb", "imdb-embedded", "imdb-random", "smoke"])
 def test_shipped_configurations_are_valid(name):
     assert plans(complete(load(name), SCHEMA, name))
 

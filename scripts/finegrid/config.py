@@ -83,10 +83,10 @@ _Validator = jsonschema.validators.extend(
 
 
 def _check_schema(config, schema) -> None:
-    # By key; what hangs together (oneOf) after what is wrong by itself.
+    # By key; what hangs together (if, not) after what is wrong by itself.
     errors = sorted(
         _Validator(schema).iter_errors(config),
-        key=lambda error: (error.validator == "oneOf", list(map(str, error.absolute_path))),
+        key=lambda error: (error.validator == "not", list(map(str, error.absolute_path))),
     )
     if not errors:
         return
@@ -99,8 +99,8 @@ def _check_schema(config, schema) -> None:
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         raise InputError(f"{key}: the key {missing!r} is missing")
-    if error.validator == "oneOf":
-        raise InputError(f"{key}: source 'hub' needs 'repo' alone, source 'embedded' needs 'pretraining_steps' alone")
+    if error.validator == "not":
+        raise InputError(f"{key}: the key 'repo' is for source 'hub', not {error.instance['source']!r}")
     allowed = error.schema.get("description") or error.message
     raise InputError(f"{key}: {error.instance!r} is not allowed; expected {allowed}")
 

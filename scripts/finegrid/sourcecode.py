@@ -15,12 +15,14 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 
 @cache
 def code_hash(script: str) -> str:
-    """Hash a script and every finegrid module that it imports, directly or not.
+    """Hash a script and every finegrid module that it imports, directly or not."""
+    return syntax_hash(_modules(SCRIPTS / f"{script}.py"))
 
-    What is hashed is the syntax tree without comments and docstrings.
-    """
+
+def syntax_hash(paths) -> str:
+    """Hash the syntax trees of some files, without comments and docstrings."""
     digest = hashlib.sha256()
-    for path in sorted(_modules(SCRIPTS / f"{script}.py")):
+    for path in sorted(paths):
         digest.update(path.name.encode() + b"\0" + ast.dump(_tree(path)).encode() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -1,8 +1,8 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
-from finegrid import grid
+from finegrid import embedded_model, grid
 from finegrid.config import complete, plan, task_settings
 from finegrid.errors import InputError
-from finegrid.files import check_writable
+from finegrid.files import check_writable, read_json
 from finegrid.sourcecode import code_hash
 
 # Relative, so that a run that is moved or copied is still the same run.
@@ -24,6 +24,16 @@ MODE = f"{RUN}/{grid.MODE_FOLDER}"
 CELL = f"{RUN}/{grid.CELL_FOLDER}"
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
 PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
+
+
+def shipped_model(wildcards):
+    """Return the sha256 of the model that comes with finegrid, if it is the one that is used.
+
+    By it, not by its time, the file is known: a fresh checkout of it is the same model.
+    """
+    if config["model"]["source"] == "hub":
+        return None
+    return read_json(embedded_model.FOLDER / "provenance.json", "files", "model.safetensors")
 
 
 def cell_settings(wildcards):

@@ -16,7 +16,6 @@ rule backbone:
         f"{RUN}/benchmarks/backbone.tsv"
     conda:
         "../../environment.yml"
-    threads: 8
     resources:
         mem_mb=3000,
     params:
@@ -24,12 +23,12 @@ rule backbone:
         model=grid.canonical_json(config["model"]),
         lock=str(LOCK_FILE),
         folder=subpath(output.model, parent=True),
+        shipped=shipped_model,
         code=code_hash("backbone"),
     message:
         "Making the model {params.name}"
     shell:
-        "python scripts/backbone.py {params.model:q} --lock {params.lock:q} --output {params.folder:q}"
-        " --threads {threads} >{log:q} 2>&1"
+        "python scripts/backbone.py {params.model:q} --lock {params.lock:q} --output {params.folder:q}" " >{log:q} 2>&1"
 
 
 rule prepare:
