@@ -7,21 +7,16 @@ never chosen. The test split plays no part. Writes best.json.
 """
 
 import argparse
-from statistics import mean
 
 from finegrid import errors
 from finegrid.files import parse_json, write_json
-from finegrid.results import read_cells
+from finegrid.results import all_ok, by_setting, read_cells, score
 
 
 def main() -> None:
     arguments = parse_arguments()
     plan = parse_json(arguments.plan, "plan")
-    settings: dict[tuple, list[dict]] = {}
-    for metrics in read_cells(plan, arguments.results):
-        cell = metrics["cell"]
-        settings.setdefault((cell["batch_size"], cell["learning_rate"]), []).append(metrics)
-
+    settings = by_setting(read_cells(plan, arguments.results))
     scored = [(score(cells), setting) for setting, cells in settings.items() if all_ok(cells)]
     best = max(scored, key=lambda item: item[0], default=None)
     result = {"plan": plan, "tried": len(settings), "diverged": len(settings) - len(scored), "chosen": None}
@@ -35,16 +30,6 @@ def main() -> None:
             "edges": edges(plan, batch_size, learning_rate),
         }
     write_json(arguments.output, result)
-
-
-def all_ok(cells: list[dict]) -> bool:
-    return all(metrics["status"] == "ok" for metrics in cells)
-
-
-def score(cells: list[dict]) -> tuple[float, float]:
-    """Return what to maximise: the mean validation score, then the negative mean validation loss."""
-    last = [metrics["validation"]["last"] for metrics in cells]
-    return mean(epoch["score"] for epoch in last), -mean(epoch["loss"] for epoch in last)
 
 
 def edges(plan: dict, batch_size: int, learning_rate: str) -> list[str]:

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Compare the modes: Table 1 (validation), Table 2 (test) and the whole grid.
+"""Compare the modes: Table 1 (validation), Table 2 (test), Table 3 (learning rates) and the whole grid.
 
-Writes table1 and table2 as .md, .tex (booktabs) and .csv, and grid.csv with one row per cell, all of
-them from the JSON files of the run.
+Writes table1, table2 and table3 as .md, .tex (booktabs) and .csv, and grid.csv with one row per cell, all
+of them from the JSON files of the run.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -16,7 +17,7 @@ from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import read_json, write_text
 from finegrid.grid import MODE_FOLDER, cell_folder
-from finegrid.results import read_cells
+from finegrid.results import all_ok, by_setting, read_cells, score
 
 
 def main() -> None:
@@ -25,6 +26,9 @@ def main() -> None:
     output = Path(arguments.output)
     write_table(output / "table1", rows, "Table 1", "Best validation {metric} of each mode", validation_columns)
     write_table(output / "table2", rows, "Table 2", "Test {metric} of the cell that validation chose", test_columns)
+    rates = sorted({rate for row in rows for rate in row["plan"]["learning_rates"]}, key=float)
+    by_rate = partial(learning_rate_columns, rates)
+    write_table(output / "table3", rows, "Table 3", "Best validation {metric} at each learning rate", by_rate)
     write_text(output / "grid.csv", grid(rows).to_csv(index=False))
 
 
@@ -72,6 +76,15 @@ def test_columns(row: dict) -> dict:
         "of these in the head": trainable["head"],
         f"test {metric(row)}": mean(test["score"] for test in row["tests"]) if row["tests"] else "diverged",
     }
+
+
+def learning_rate_columns(learning_rates: list[str], row: dict) -> dict:
+    """Return Table 3's cells of a row: the best batch size's score at each learning rate."""
+    scores: dict[str, list[float]] = {rate: [] for rate in row["plan"]["learning_rates"]}
+    for (_, rate), cells in by_setting(row["cells"]).items():
+        if all_ok(cells):
+            scores[rate].append(score(cells)[0])
+    return {rate: max(scores[rate], default="diverged") if rate in scores else "" for rate in learning_rates}
 
 
 def metric(row: dict) -> str:

@@ -5,6 +5,8 @@ import itertools
 import choose
 import pytest
 
+from finegrid.results import all_ok, score
+
 
 def cell(score: float, loss: float = 0.5, status: str = "ok") -> dict:
     last = {"epoch": 4, "score": score, "loss": loss} if status == "ok" else None
@@ -13,17 +15,17 @@ def cell(score: float, loss: float = 0.5, status: str = "ok") -> dict:
 
 def test_the_score_of_a_setting_is_the_mean_over_its_seeds():
     steady, lucky = [cell(0.8), cell(0.8)], [cell(0.9), cell(0.6)]
-    assert choose.score(steady) > choose.score(lucky)
-    assert choose.score(lucky) == pytest.approx((0.75, -0.5))
+    assert score(steady) > score(lucky)
+    assert score(lucky) == pytest.approx((0.75, -0.5))
 
 
 def test_a_tie_goes_to_the_lower_loss():
-    assert choose.score([cell(0.8, loss=0.4)]) > choose.score([cell(0.8, loss=0.5)])
+    assert score([cell(0.8, loss=0.4)]) > score([cell(0.8, loss=0.5)])
 
 
 def test_one_diverged_seed_rules_a_setting_out():
-    assert choose.all_ok([cell(0.8), cell(0.8)])
-    assert not choose.all_ok([cell(0.8), cell(0, status="diverged")])
+    assert all_ok([cell(0.8), cell(0.8)])
+    assert not all_ok([cell(0.8), cell(0, status="diverged")])
 
 
 PLAN = {"learning_rates": ["3e-5", "1e-4", "3e-4", "1e-2"], "batch_sizes": [128, 8, 32]}

@@ -15,7 +15,7 @@ def test_a_run_leaves_tables_and_whole_cells(smoke_run):
     tables = smoke_run / "results" / "smoke" / "tables"
     assert sorted(path.name for path in tables.iterdir()) == [
         "grid.csv",
-        *(f"table{number}.{suffix}" for number in (1, 2) for suffix in ("csv", "md", "tex")),
+        *(f"table{number}.{suffix}" for number in (1, 2, 3) for suffix in ("csv", "md", "tex")),
     ]
     assert len((tables / "grid.csv").read_text().splitlines()) == 1 + 4
     for folder in (smoke_run / CELLS / "full").iterdir():
@@ -146,7 +146,7 @@ def test_a_mode_whose_cells_all_diverged_is_shown_as_such(finished):
     edit_config(finished, lambda config: config["modes"].update(full={"learning_rates": ["1e30"]}))
     done = snakemake(finished)
     assert done.returncode == 0, done.stderr
-    for number in (1, 2):
+    for number in (1, 2, 3):
         assert "diverged" in (finished / f"results/smoke/tables/table{number}.md").read_text()
 
 

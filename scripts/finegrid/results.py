@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from statistics import mean
 
 import jsonschema
 import yaml
@@ -19,6 +20,29 @@ def read_cells(plan: dict, run_folder) -> list[dict]:
     Raises InputError if one is missing, is not a metrics.json, or belongs to another cell or configuration.
     """
     return [read_metrics(cell_folder(run_folder, cell) / "metrics.json", cell, plan["config"]) for cell in cells(plan)]
+
+
+def by_setting(cells: list[dict]) -> dict[tuple[int, str], list[dict]]:
+    """Group the cells of one (task, mode) by batch size and learning rate: the seeds of each setting."""
+    settings: dict[tuple[int, str], list[dict]] = {}
+    for metrics in cells:
+        setting = metrics["cell"]["batch_size"], metrics["cell"]["learning_rate"]
+        settings.setdefault(setting, []).append(metrics)
+    return settings
+
+
+def all_ok(cells: list[dict]) -> bool:
+    """Whether none of these cells diverged."""
+    return all(metrics["status"] == "ok" for metrics in cells)
+
+
+def score(cells: list[dict]) -> tuple[float, float]:
+    """Return what to maximise over settings, from the seeds of one that did not diverge.
+
+    It is the mean validation score after the last epoch, then the negative mean validation loss.
+    """
+    last = [metrics["validation"]["last"] for metrics in cells]
+    return mean(epoch["score"] for epoch in last), -mean(epoch["loss"] for epoch in last)
 
 
 def read_metrics(path, cell: dict, config: dict) -> dict:

@@ -24,7 +24,7 @@ checkpoint choose:
         " >{log:q} 2>&1"
 
 
-TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=["table1", "table2"], format=["md", "tex", "csv"])
+TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=["table1", "table2", "table3"], format=["md", "tex", "csv"])
 TABLES += [f"{RUN}/tables/grid.csv"]
 
 
