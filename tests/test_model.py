@@ -93,12 +93,34 @@ def test_damaged_weights_are_refused(backbone, tmp_path):
         models.load_classifier(tmp_path, classes=2, seed=0)
 
 
+SMALL = {
+    "bert": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32},
+    "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+}
+
+
+def small_model(architecture: str):
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, vocab_size=50, **SMALL[architecture])
+    return AutoModelForSequenceClassification.from_config(config)
+
+
 @pytest.mark.parametrize(("architecture", "batches"), [("bert", "unpadded"), ("distilbert", "padded")])
 def test_the_form_of_the_batches_follows_the_architecture(architecture, batches):
-    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(architecture, vocab_size=50))
+    model = small_model(architecture)
     assert models.place(model, "cpu") == batches
     split = split_of([[1, 2, 3], [4, 5]])._replace(labels=torch.tensor([0, 1]))
     settings = {"batch_size": 2, "learning_rate": 1e-4, "epochs": 1, "weight_decay": 0, "warmup": 0}
     (epoch,) = engine.train(model, split, **settings, max_grad_norm=1.0, seed=0, device="cpu", dtype=torch.float32)
     assert not epoch.diverged
     assert engine.predict(model, split, "cpu", torch.float32).shape == (2, 2)
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_logits_are_float32_where_products_are_bfloat16(architecture):
+    model = small_model(architecture)
+    models.place(model, "cpu")
+    split = split_of([[1, 2, 3], [4, 5], [6, 7, 8, 9]])
+    logits, exact = (torch.from_numpy(engine.predict(model, split, "cpu", d)) for d in (torch.bfloat16, torch.float32))
+    assert not torch.equal(logits, logits.bfloat16().float())
+    torch.testing.assert_close(logits, exact, rtol=0.05, atol=0.02)

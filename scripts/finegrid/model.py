@@ -41,7 +41,22 @@ def place(model, device: str) -> str:
     if device == "cpu" and model.config.model_type in unpadded.MODEL_TYPES:
         unpadded.use_unpadded(model)
     model.to(device)
+    # Logits of eight bits would tie, and a tie always goes to the same class.
+    keep_float32(model.classifier, device)
+    if getattr(model.base_model, "pooler", None) is not None:
+        keep_float32(model.base_model.pooler, device)
     return "unpadded" if unpadded.in_use(model) else "padded"
+
+
+def keep_float32(module, device: str) -> None:
+    """Make a module compute in float32 where the model around it computes in less."""
+    forward = module.forward
+
+    def in_float32(inputs):
+        with torch.autocast(device, enabled=False):
+            return forward(inputs.float())
+
+    module.forward = in_float32
 
 
 def set_trainable(model, patterns: list[str]) -> None:
