@@ -18,7 +18,7 @@ rule finetune:
         "../../environment.yml"
     threads: 1
     resources:
-        # Measured: 0.5 GB at 16 x 64 tokens, 2.4 GB at 64 x 512. What is asked for leaves a margin.
+        # Measured: 0.7 GB at 16 x 128 tokens, 1.6 GB at 32 x 512. What is asked for leaves a margin.
         mem_mb=lambda wildcards: 1000 + int(wildcards.batch_size) * config["tasks"][wildcards.task]["max_length"] // 10,
         runtime="4h",
     params:
