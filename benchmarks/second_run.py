@@ -62,7 +62,7 @@ for name in files[script]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("config", "profiles", "scripts", "workflow"):
+        for name in ("config", "models", "profiles", "scripts", "workflow"):
             shutil.copytree(REPOSITORY / name, Path(folder, name))
         for name in ("Snakefile", "environment.yml"):
             shutil.copy2(REPOSITORY / name, folder)
