@@ -28,7 +28,6 @@ def main() -> None:
 
     # Not before the settings are known to be good, as these imports take seconds.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic CUDA products need
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")  # compiled products to keep, see unpadded.py
     import torch
 
     from finegrid import engine, environment

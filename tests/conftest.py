@@ -16,6 +16,8 @@ PIPELINE = ("Snakefile", "README.md", "environment.yml", "config", "models", "pr
 
 # What runs here runs as on a node without internet.
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+# Two test processes of two threads each on two cores wait for each other more than they work.
+os.environ.update(OMP_NUM_THREADS="1")
 
 
 def run(*command, cwd, **environment) -> subprocess.CompletedProcess:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 from test_data import split_of
 from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
@@ -60,13 +62,17 @@ def test_the_schedule_is_that_of_transformers(warmup):
         schedule.step()
 
 
+@pytest.mark.parametrize("tokens_at_once", [1, 20, 1000])
+@pytest.mark.parametrize("weight_decay", [0, 0.01])
 @pytest.mark.parametrize("unpadded", [False, True])
-def test_training_follows_a_plain_loop_step_by_step(unpadded):
+def test_training_follows_a_plain_loop_step_by_step(unpadded, weight_decay, tokens_at_once, monkeypatch):
     """The same batches through AdamW, clipping and transformers' schedule, written out plainly."""
+    monkeypatch.setitem(engine.TOKENS_AT_ONCE, "cpu", tokens_at_once)
     model, plain, split = tiny_model(unpadded=unpadded), tiny_model(), tiny_split()
-    losses = [loss for epoch in engine.train(model, split, **SETTINGS) for loss in epoch.losses]
+    settings = {**SETTINGS, "weight_decay": weight_decay}
+    losses = [loss for epoch in engine.train(model, split, **settings) for loss in epoch.losses]
 
-    optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=weight_decay)
     schedule = get_linear_schedule_with_warmup(optimiser, num_warmup_steps=2, num_training_steps=15)
     order, expected = torch.Generator().manual_seed(7), []
     plain.train()
@@ -82,6 +88,30 @@ def test_training_follows_a_plain_loop_step_by_step(unpadded):
             optimiser.zero_grad()
             expected.append(loss.item())
     assert losses == pytest.approx(expected, abs=1e-5)
+    for (name, parameter), other in zip(model.named_parameters(), plain.named_parameters(), strict=True):
+        torch.testing.assert_close(parameter, other[1], rtol=0, atol=1e-4, msg=name)
+
+
+def test_rows_of_words_that_no_text_holds_stay_as_they_were():
+    model, split = tiny_model(), tiny_split()
+    before = model.get_input_embeddings().weight.detach().clone()
+    for _ in engine.train(model, split, **{**SETTINGS, "weight_decay": 0}):
+        weight = model.get_input_embeddings().weight
+        changed = (weight != before).any(dim=1).nonzero().flatten()
+        assert weight.shape == before.shape
+        assert changed.tolist() == split.input_ids.unique().tolist()
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 200), st.randoms())
+def test_pieces_hold_every_row_once_and_no_more_than_they_may(lengths, tokens_at_once, random):
+    split = split_of([[1] * length for length in lengths])
+    rows = random.sample(range(len(lengths)), random.randint(1, len(lengths)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(engine.TOKENS_AT_ONCE, "cpu", tokens_at_once)
+        pieces = [piece.tolist() for piece in engine.pieces(split, torch.tensor(rows), "cpu")]
+    assert sorted(row for piece in pieces for row in piece) == sorted(rows)
+    for piece in pieces:
+        assert sum(lengths[row] for row in piece) < tokens_at_once + max(lengths)
 
 
 def test_every_row_is_read_once_an_epoch():

@@ -1,6 +1,7 @@
 """The training loop, and prediction."""
 
 import math
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,13 @@ from torch.nn.functional import cross_entropy
 from finegrid import unpadded
 from finegrid.data import Split, collate
 from finegrid.dropout import replace_dropout
+from finegrid.embedding import UsedRows
+from finegrid.optimiser import AdamW
 from finegrid.schedule import learning_rate_at
 
-# Rows per batch when no gradient is needed. It sets speed and memory, not the result.
-PREDICTION_BATCH = 64
+# Tokens that a device works on at once. A larger batch goes through the model in pieces whose gradients add
+# up to the batch's. So the memory of a cell does not grow with its batch, and what is at work stays in the cache.
+TOKENS_AT_ONCE = {"cpu": 8192, "cuda": 32768}
 # Points of the loss curve that are kept of an epoch.
 CURVE_POINTS = 20
 
@@ -42,11 +46,16 @@ def train(
     and the loss are float32. Between two epochs the caller may use the model, in any mode.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
+    embeddings = nullcontext()
+    words = model.get_input_embeddings().weight
+    if words.requires_grad and not weight_decay:
+        embeddings = UsedRows(model, split)
+        split = embeddings.split
+        parameters = [embeddings.part if parameter is words else parameter for parameter in parameters]
+    optimiser = AdamW(parameters, weight_decay)
     rows = len(split.labels)
-    steps = epochs * math.ceil(rows / batch_size)
+    step, steps = 0, epochs * math.ceil(rows / batch_size)
     warmup_steps = math.ceil(warmup * steps)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_at(step, steps, warmup_steps))
 
     order = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # dropout
@@ -55,18 +64,28 @@ def train(
     for _ in range(epochs):
         model.train()
         losses = []
-        for chosen in torch.randperm(rows, generator=order).split(batch_size):
-            batch, inputs = inputs_of(model, split, chosen, device)
-            with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-                logits = model(**inputs).logits
-            loss = cross_entropy(logits.float(), split.labels[batch].to(device))
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad()
-            losses.append(loss.detach())
+        with embeddings:
+            for batch in torch.randperm(rows, generator=order).split(batch_size):
+                losses.append(accumulate_gradients(model, split, batch, device, dtype))
+                torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+                optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps))
+                for parameter in parameters:
+                    parameter.grad = None
+                step += 1
         yield Epoch(torch.stack(losses).tolist(), len(split.input_ids))
+
+
+def accumulate_gradients(model, split: Split, batch: torch.Tensor, device, dtype) -> torch.Tensor:
+    """Add the gradients of the mean loss of some rows to the parameters'; return that loss, a scalar."""
+    loss = torch.zeros((), device=device)
+    for piece in pieces(split, batch, device):
+        laid, inputs = inputs_of(model, split, piece, device)
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            logits = model(**inputs).logits
+        share = cross_entropy(logits.float(), split.labels[laid].to(device), reduction="sum") / len(batch)
+        share.backward()
+        loss += share.detach()
+    return loss
 
 
 @torch.inference_mode()
@@ -74,12 +93,20 @@ def predict(model, split: Split, device, dtype) -> np.ndarray:
     """Return the logits of every row, in order: float32 [rows, classes]."""
     model.eval()
     logits = torch.empty(len(split.labels), model.config.num_labels)
-    # Rows of like length go together, so that a batch holds hardly any padding.
-    for chosen in split.lengths.argsort(stable=True).split(PREDICTION_BATCH):
-        batch, inputs = inputs_of(model, split, chosen, device)
+    for piece in pieces(split, torch.arange(len(split.labels)), device):
+        laid, inputs = inputs_of(model, split, piece, device)
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            logits[batch] = model(**inputs).logits.float().cpu()
+            logits[laid] = model(**inputs).logits.float().cpu()
     return logits.numpy()
+
+
+def pieces(split: Split, rows: torch.Tensor, device: str) -> list[torch.Tensor]:
+    """Cut some rows into pieces of like length and like size, the longest first, of about TOKENS_AT_ONCE at most."""
+    rows = rows[split.lengths[rows].argsort(descending=True, stable=True)]
+    lengths = split.lengths[rows]
+    count = math.ceil(int(lengths.sum()) / TOKENS_AT_ONCE[device])
+    piece = (lengths.cumsum(0) - lengths) * count // lengths.sum()
+    return [part for part in rows.split(piece.bincount().tolist()) if len(part)]
 
 
 def inputs_of(model, split: Split, rows: torch.Tensor, device) -> tuple[torch.Tensor, dict]:

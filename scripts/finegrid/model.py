@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save, save_file
 from finegrid import unpadded
 from finegrid.errors import InputError
 from finegrid.files import check_sha256, read_json, replacing
+from finegrid.lean_transformers import lean
+from finegrid.precision import keep_float32
 
 HEAD = "classifier."
 
@@ -19,19 +21,20 @@ def load_classifier(backbone, classes: int, seed: int):
     """Load the encoder of a backbone folder under a new classification head, drawn from `seed`.
 
     Returns the transformers model, on the CPU, and the sha256 of its starting point: {"encoder", "head"}.
-    Raises InputError if the encoder's weights are not those of the folder's `provenance.json`.
+    Raises InputError if the encoder's weights are not those of the folder's `provenance.json`, or not all there.
     """
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
     weights_sha256 = read_json(Path(backbone, "provenance.json"), "files", "model.safetensors")
     check_sha256(Path(backbone, "model.safetensors"), weights_sha256)
-    logging.set_verbosity_error()  # that the head is new is no news here
-    logging.disable_progress_bar()
     torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        backbone, num_labels=classes, local_files_only=True, use_safetensors=True
-    )
+    with lean():
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+
+        config = AutoConfig.from_pretrained(backbone, num_labels=classes, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    # An encoder that the classifier does not use whole, such as RoBERTa's without its pooler, leaves weights over.
+    missing, _ = model.base_model.load_state_dict(load_file(Path(backbone, "model.safetensors")), strict=False)
+    if missing:
+        raise InputError(f"{backbone}/model.safetensors: has no {', '.join(missing)}")
     head = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
     return model, {"encoder": weights_sha256, "head": hashlib.sha256(save(head)).hexdigest()}
 
@@ -46,17 +49,6 @@ def place(model, device: str) -> str:
     if getattr(model.base_model, "pooler", None) is not None:
         keep_float32(model.base_model.pooler, device)
     return "unpadded" if unpadded.in_use(model) else "padded"
-
-
-def keep_float32(module, device: str) -> None:
-    """Make a module compute in float32 where the model around it computes in less."""
-    forward = module.forward
-
-    def in_float32(inputs):
-        with torch.autocast(device, enabled=False):
-            return forward(inputs.float())
-
-    module.forward = in_float32
 
 
 def set_trainable(model, patterns: list[str]) -> None:

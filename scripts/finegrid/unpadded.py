@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 import torch
 from torch.nn.functional import pad as pad_end
-from transformers import AttentionInterface
 
 from finegrid.data import Split
+from finegrid.lean_transformers import lean
+from finegrid.precision import keep_float32
+
+with lean():
+    from transformers import AttentionInterface
 
 NAME = "finegrid_unpadded"
 # Architectures with the parts that `use_unpadded` takes hold of.
@@ -23,8 +27,8 @@ GROUP_SCORES = 2**18
 GROUP_PADDING = 1.2
 # torch's bfloat16 products compile code for every new shape, which takes longer than the product itself.
 # So sizes are rounded up, by at most this share, and few shapes come again and again.
-LONGEST_ROUNDING = 1 / 8
-TOKENS_ROUNDING = 1 / 32
+LONGEST_ROUNDING = 1 / 4
+TOKENS_ROUNDING = 1 / 8
 
 
 class Group(NamedTuple):
@@ -104,8 +108,12 @@ def use_unpadded(model) -> None:
     """Make a model of one of MODEL_TYPES take unpadded batches, by the keyword argument `layout`."""
     AttentionInterface.register(NAME, attend)
     model.set_attn_implementation(NAME)
-    last = model.base_model.encoder.layer[-1].attention
-    last.forward = lambda hidden_states, *_, layout, **__: (attend_first(last, hidden_states, layout), None)
+    last = model.base_model.encoder.layer[-1]
+    attention = last.attention
+    attention.forward = lambda hidden_states, *_, layout, **__: (attend_first(attention, hidden_states, layout), None)
+    # As many rows as texts, which is too little work to be worth compiling for each number of them.
+    for module in (attention.self.query, attention.output, last.intermediate, last.output):
+        keep_float32(module, "cpu")
     # The pooler takes the first token of each row: [1, texts, hidden size] to [texts, 1, hidden size].
     model.base_model.pooler.register_forward_pre_hook(lambda _, inputs: (inputs[0].transpose(0, 1),))
 
@@ -133,7 +141,7 @@ def attend_first(attention, hidden_states: torch.Tensor, layout: Layout) -> torc
         for linear, states in ((block.query, first), (block.key, hidden_states), (block.value, hidden_states))
     )
     dropout = block.dropout if block.training and block.dropout.p else None
-    context = Attention.apply(query, key, value, layout, True, block.scaling, dropout)
+    context = Attention.apply(query.to(key.dtype), key, value, layout, True, block.scaling, dropout)
     return attention.output(context.flatten(1)[None], first)
 
 

@@ -1,0 +1,47 @@
+"""transformers, imported without what a cell never uses.
+
+transformers imports whatever it finds installed. torch's compiler, its distributed tensors and scipy's
+optimisers take longer than all the rest of it, and every cell would pay for them anew.
+"""
+
+import sys
+from contextlib import contextmanager
+from types import ModuleType
+
+import torch
+
+COMPILER = "torch._dynamo"
+MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
+
+
+@contextmanager
+def lean():
+    """Within this block, imports of transformers' modules leave out scipy, torch.distributed and the compiler."""
+    absent = {"scipy": None}  # a module that is None counts as not installed
+    stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
+    for decorator in ("allow_in_graph", "assume_constant_result"):
+        setattr(stand_ins[COMPILER], decorator, undecorated)
+    stand_ins[MASK_INDEXING].TransformGetItemToIndex = mask_indexing
+    hidden = {name: module for name, module in {**absent, **stand_ins}.items() if name not in sys.modules}
+    is_available, disable = torch.distributed.is_available, torch.compiler.disable
+    sys.modules.update(hidden)
+    torch.distributed.is_available = lambda: False
+    torch.compiler.disable = undecorated
+    try:
+        yield
+    finally:
+        torch.distributed.is_available, torch.compiler.disable = is_available, disable
+        for name in hidden:
+            del sys.modules[name]
+
+
+def undecorated(function=None, **_):
+    """Tell the compiler nothing about a function."""
+    return undecorated if function is None else function
+
+
+def mask_indexing():
+    """Import the compiler's part that some attention masks need, once such a mask is made."""
+    from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
+
+    return TransformGetItemToIndex()

@@ -1,0 +1,36 @@
+"""AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101), by torch's fused kernel."""
+
+import torch
+from torch.optim.adamw import adamw
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+class AdamW:
+    """`torch.optim.AdamW(fused=True)`, whose first step would import torch's compiler, which takes a second."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], weight_decay: float):
+        self.parameters, self.weight_decay = parameters, weight_decay
+        self.means, self.squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        self.steps = [torch.zeros((), device=p.device) for p in parameters]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Update the parameters by their gradients, all of which must be there."""
+        adamw(
+            self.parameters,
+            [parameter.grad for parameter in self.parameters],
+            self.means,
+            self.squares,
+            [],
+            self.steps,
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=learning_rate,
+            weight_decay=self.weight_decay,
+            eps=EPSILON,
+            maximize=False,
+        )

@@ -1,0 +1,55 @@
+"""The quick import of transformers."""
+
+import json
+import sys
+
+from conftest import REPOSITORY, run
+
+HEAVY = ["scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor", "torch.distributed.fsdp"]
+
+# What a cell does, from its imports to a step, or the same model by a plain import; prints logits and heavy modules.
+PROGRAM = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from contextlib import nullcontext
+import torch
+from finegrid.lean_transformers import lean
+torch.manual_seed(0)
+size = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+with lean() if sys.argv[2] == "lean" else nullcontext():
+    from transformers import AutoModelForSequenceClassification, BertConfig
+    model = AutoModelForSequenceClassification.from_config(BertConfig(**size)).eval()
+ids = torch.tensor([[1, 2, 3], [4, 5, 0]])
+logits = model(input_ids=ids, attention_mask=(ids != 0).long()).logits
+if sys.argv[2] == "lean":
+    from finegrid.optimiser import AdamW
+    optimiser = AdamW(list(model.parameters()), 0.0)
+    logits.sum().backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step(1e-3)
+print(json.dumps([logits.tolist(), sorted(sys.modules)]))
+"""
+
+
+def test_a_lean_import_gives_the_same_model_without_what_is_heavy():
+    logits, modules = {}, {}
+    for kind in ("lean", "plain"):
+        done = run(sys.executable, "-c", PROGRAM, REPOSITORY / "scripts", kind, cwd=REPOSITORY)
+        assert done.returncode == 0, done.stderr
+        logits[kind], modules[kind] = json.loads(done.stdout)
+    assert logits["lean"] == logits["plain"]
+    assert not set(HEAVY) & set(modules["lean"])
+    assert set(HEAVY) & set(modules["plain"])  # else there is nothing left to avoid
+
+
+def test_what_was_hidden_is_found_again():
+    program = (
+        "import sys; sys.path.insert(0, 'scripts')\n"
+        "from finegrid import unpadded\n"
+        "import torch, scipy.optimize, transformers.masking_utils\n"
+        "assert torch.compile(lambda x: x + 1, backend='eager')(torch.ones(2)).tolist() == [2, 2]\n"
+        "with transformers.masking_utils.TransformGetItemToIndex(): pass\n"
+        "assert torch.distributed.is_available() and torch.compiler.disable.__module__ == 'torch.compiler'\n"
+    )
+    done = run(sys.executable, "-c", program, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
