@@ -45,7 +45,7 @@ contents = {"stats.json": {"splits": {name: {"rows": 1} for name in ("train", "v
 if script == "finetune":
     epoch = {"epoch": 1, "score": 0.5, "loss": 0.7}
     split = {"rows": 1, "sha256": ""}
-    cost = ("training_seconds", "total_seconds", "tokens", "tokens_per_second", "peak_memory_bytes")
+    cost = ("startup_seconds", "training_seconds", "total_seconds", "tokens", "tokens_per_second", "peak_memory_bytes")
     contents["metrics.json"] = {
         **json.loads(argument), "fingerprint": "0" * 64, "status": "ok", "total": 1, "environment": {},
         "trainable": {"encoder": 1, "head": 0, "total": 1}, "start": {"encoder": "", "head": ""},

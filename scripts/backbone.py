@@ -3,7 +3,8 @@
 
 A standard transformers folder (config.json, model.safetensors, tokenizer) with provenance.json, which
 says where the weights come from and holds the sha256 of every file. A model of source 'embedded' comes
-with finegrid; one of source 'hub' is fetched, the only use of the network here.
+with finegrid; one of source 'hub' is fetched, the only use of the network here;
+one of source 'mirror' is taken from a folder.
 """
 
 import argparse
@@ -23,10 +24,10 @@ def main() -> None:
 
     # Made beside its place and then moved: a folder with a provenance.json is whole.
     with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as folder:
-        if settings["source"] == "hub":
+        if settings["source"] in ("hub", "mirror"):
             from finegrid.hub_model import make_hub_model
 
-            provenance = make_hub_model(settings, Path(folder), arguments.lock)
+            provenance = make_hub_model(settings, Path(folder), arguments.lock, arguments.mirror)
         else:
             from finegrid.embedded_model import make_embedded_model, make_random_model
 
@@ -45,6 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="the configuration's `model` block as JSON")
     parser.add_argument("--lock", required=True, help="lock file of the hub's files")
+    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories, for source 'mirror'")
     parser.add_argument("--output", required=True, help="folder for the model")
     return parser.parse_args()
 

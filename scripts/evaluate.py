@@ -5,6 +5,7 @@ Writes test.json and the per-example predictions, test.safetensors, beside the c
 """
 
 import argparse
+import gc
 from pathlib import Path
 
 from finegrid import errors
@@ -22,6 +23,7 @@ def main() -> None:
     if chosen is None or cell not in chosen["cells"]:
         raise InputError(f"{folder}: not the cell chosen by {arguments.best}; the test split is for that one only")
 
+    gc.disable()  # as finetune.py does
     import torch
 
     from finegrid import engine, environment
@@ -30,6 +32,8 @@ def main() -> None:
     from finegrid.metrics import METRICS
     from finegrid.predictions import save_predictions
 
+    gc.freeze()
+    gc.enable()
     torch.set_num_threads(arguments.threads)
     device = environment.choose_device()
     dtype = environment.choose_dtype(device)
@@ -58,6 +62,7 @@ def main() -> None:
             "environment": {**environment.describe(device, dtype), "batches": batches},
         },
     )
+    environment.leave()
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -80,6 +80,7 @@ def metrics(cell, plan, trainable, ok, epoch) -> dict:
         "environment": {"torch": "2.13.0"},
         "cost": {
             "training_seconds": 10.0,
+            "startup_seconds": 2.5,
             "total_seconds": 12.5,
             "tokens": 1000,
             "tokens_per_second": 100.0,

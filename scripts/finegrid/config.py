@@ -6,6 +6,7 @@ The Snakefile imports this module, so it must stay quick to import.
 import math
 import re
 from copy import deepcopy
+from pathlib import Path
 
 import jsonschema
 import yaml
@@ -13,7 +14,7 @@ import yaml
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
 from finegrid.modes import MODES
-from finegrid.tasks import TASKS
+from finegrid.tasks import EMBEDDED, TASKS
 
 
 def complete(config: dict, schema_path, source: str) -> dict:
@@ -31,6 +32,7 @@ def complete(config: dict, schema_path, source: str) -> dict:
         _canonical_learning_rates(config, "learning_rates")
         for name, task in config["tasks"].items():
             _check_task(name, task)
+        _check_mirror(config)
         for name, mode in config["modes"].items():
             _complete_mode(name, mode, config["learning_rates"])
     except InputError as error:
@@ -65,7 +67,7 @@ def plan(config: dict, task: str, mode: str) -> dict:
 def task_settings(config: dict, task: str) -> dict:
     """Return all that prepares a task: its row of the task table and what the configuration says of it."""
     settings = {"name": task, **TASKS[task], **config["tasks"][task]}
-    if settings["source"] != "hub":
+    if settings["source"] == "embedded":
         del settings["hub"]
     return settings
 
@@ -100,7 +102,7 @@ def _check_schema(config, schema) -> None:
         missing = next(name for name in error.validator_value if name not in error.instance)
         raise InputError(f"{key}: the key {missing!r} is missing")
     if error.validator == "not":
-        raise InputError(f"{key}: the key 'repo' is for source 'hub', not {error.instance['source']!r}")
+        raise InputError(f"{key}: the key 'repo' is for source 'hub' or 'mirror', not {error.instance['source']!r}")
     allowed = error.schema.get("description") or error.message
     raise InputError(f"{key}: {error.instance!r} is not allowed; expected {allowed}")
 
@@ -135,6 +137,16 @@ def _canonical_learning_rates(owner: dict, key: str) -> None:
 def _check_task(name: str, task: dict) -> None:
     if name not in TASKS:
         raise InputError(f"tasks: unknown task {name!r}; expected one of {', '.join(TASKS)}")
+    if task["source"] == "embedded" and name not in EMBEDDED:
+        raise InputError(f"tasks.{name}.source: 'embedded' is for {', '.join(EMBEDDED)}; expected hub or mirror")
+
+
+def _check_mirror(config: dict) -> None:
+    sources = [config["model"]["source"], *(task["source"] for task in config["tasks"].values())]
+    if "mirror" in sources and not (config["mirror"] and Path(config["mirror"]).is_dir()):
+        raise InputError(
+            f"mirror: {config['mirror']!r} is not a folder; expected one laid out as the hub's repositories"
+        )
 
 
 def _complete_mode(name: str, mode: dict, learning_rates: list[str]) -> None:

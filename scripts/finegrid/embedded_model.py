@@ -3,11 +3,13 @@
 `scripts/pretrain.py` made it; the folder's README.md says of what, and how far to trust it.
 """
 
+import shutil
 from pathlib import Path
 
-from finegrid.files import check_sha256, read_json
+from finegrid.files import check_sha256, read_json, write_json
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "embedded-bert-tiny"
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 RANDOM_SEED = 0
 
 
@@ -16,11 +18,14 @@ def make_embedded_model(folder) -> dict:
 
     Raises InputError if a file of it is missing or altered.
     """
-    from transformers import AutoModel
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
 
     provenance = check_embedded_model()
-    AutoModel.from_pretrained(FOLDER, local_files_only=True, dtype="float32").save_pretrained(folder)
-    _save_tokenizer(folder)
+    tensors = {name: tensor.astype(np.float32) for name, tensor in load_file(FOLDER / "model.safetensors").items()}
+    save_file(tensors, Path(folder, "model.safetensors"), metadata={"format": "pt"})  # which transformers asks for
+    write_json(Path(folder, "config.json"), read_json(FOLDER / "config.json") | {"dtype": "float32"})
+    _copy_tokenizer(folder)
     return {"source": {"folder": f"models/{FOLDER.name}", "provenance": provenance}}
 
 
@@ -30,13 +35,17 @@ def make_random_model(folder) -> dict:
     It is what to compare a pretrained model with. Returns the provenance.
     """
     import torch
-    from transformers import AutoConfig, AutoModel
+
+    from finegrid.lean_transformers import lean
 
     check_embedded_model()
     torch.manual_seed(RANDOM_SEED)
-    config = AutoConfig.from_pretrained(FOLDER, local_files_only=True)
-    AutoModel.from_config(config, dtype=torch.float32).save_pretrained(folder)
-    _save_tokenizer(folder)
+    with lean():
+        from transformers import AutoConfig, AutoModel
+
+        config = AutoConfig.from_pretrained(FOLDER, local_files_only=True)
+        AutoModel.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    _copy_tokenizer(folder)
     return {"source": {"random": {"seed": RANDOM_SEED}, "shape": f"models/{FOLDER.name}"}}
 
 
@@ -48,7 +57,6 @@ def check_embedded_model() -> dict:
     return provenance
 
 
-def _save_tokenizer(folder) -> None:
-    from transformers import AutoTokenizer
-
-    AutoTokenizer.from_pretrained(FOLDER, local_files_only=True).save_pretrained(folder)
+def _copy_tokenizer(folder) -> None:
+    for name in TOKENIZER:
+        shutil.copyfile(FOLDER / name, Path(folder, name))

@@ -16,8 +16,8 @@ MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 @contextmanager
 def lean():
-    """Within this block, imports of transformers' modules leave out scipy, torch.distributed and the compiler."""
-    absent = {"scipy": None}  # a module that is None counts as not installed
+    """Within this block, imports of transformers' modules leave out scipy, accelerate, torch.distributed and the compiler."""
+    absent = {"scipy": None, "accelerate": None}  # a module that is None counts as not installed
     stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
     for decorator in ("allow_in_graph", "assume_constant_result"):
         setattr(stand_ins[COMPILER], decorator, undecorated)

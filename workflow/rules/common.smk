@@ -31,7 +31,7 @@ def shipped_model(wildcards):
 
     By it, not by its time, the file is known: a fresh checkout of it is the same model.
     """
-    if config["model"]["source"] == "hub":
+    if config["model"]["source"] in ("hub", "mirror"):
         return None
     return read_json(embedded_model.FOLDER / "provenance.json", "files", "model.safetensors")
 

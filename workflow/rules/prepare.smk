@@ -22,13 +22,15 @@ rule backbone:
         name=config["model"]["name"],
         model=grid.canonical_json(config["model"]),
         lock=str(LOCK_FILE),
+        mirror=config["mirror"],
         folder=subpath(output.model, parent=True),
         shipped=shipped_model,
         code=code_hash("backbone"),
     message:
         "Making the model {params.name}"
     shell:
-        "python scripts/backbone.py {params.model:q} --lock {params.lock:q} --output {params.folder:q}" " >{log:q} 2>&1"
+        "python scripts/backbone.py {params.model:q} --lock {params.lock:q} --mirror {params.mirror:q}"
+        " --output {params.folder:q} >{log:q} 2>&1"
 
 
 rule prepare:
@@ -49,10 +51,11 @@ rule prepare:
         task=lambda wildcards: grid.canonical_json(task_settings(config, wildcards.task)),
         tokenizer=subpath(input.tokenizer, parent=True),
         lock=str(LOCK_FILE),
+        mirror=config["mirror"],
         folder=subpath(output.stats, parent=True),
         code=code_hash("prepare"),
     message:
         "Tokenising {wildcards.task}"
     shell:
         "python scripts/prepare.py {params.task:q} --tokenizer {params.tokenizer:q} --lock {params.lock:q}"
-        " --output {params.folder:q} >{log:q} 2>&1"
+        " --mirror {params.mirror:q} --output {params.folder:q} >{log:q} 2>&1"
