@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Time a `snakemake` that has nothing to do, over a finished grid of 360 cells.
 
-The training scripts are replaced by stand-ins that write result files of the right form at once: what
-is timed is Snakemake's reading of the DAG, on which training has no bearing.
+The scripts that train are replaced by stand_in.py: what is timed is Snakemake's reading of the DAG, on which
+training has no bearing.
 """
 
 import json
@@ -29,36 +29,6 @@ learning_rates: [3e-4, 1e-4, 5e-5, 3e-5]
 seeds: [0, 1, 2, 3, 4, 5]
 """
 
-STAND_IN = """
-import json, sys
-from pathlib import Path
-script, argument = Path(sys.argv[0]).stem, sys.argv[1]
-output = Path(argument if script == "evaluate" else sys.argv[sys.argv.index("--output") + 1])
-output.mkdir(parents=True, exist_ok=True)
-files = {
-    "backbone": ["config.json", "model.safetensors", "tokenizer.json", "provenance.json"],
-    "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "stats.json"],
-    "finetune": ["trained.safetensors", "validation.safetensors", "metrics.json"],
-    "evaluate": ["test.safetensors", "test.json"],
-}
-contents = {"stats.json": {"splits": {name: {"rows": 1} for name in ("train", "validation", "test")}}}
-if script == "finetune":
-    epoch = {"epoch": 1, "score": 0.5, "loss": 0.7}
-    split = {"rows": 1, "sha256": ""}
-    cost = ("startup_seconds", "training_seconds", "total_seconds", "tokens", "tokens_per_second", "peak_memory_bytes")
-    contents["metrics.json"] = {
-        **json.loads(argument), "fingerprint": "0" * 64, "status": "ok", "total": 1, "environment": {},
-        "trainable": {"encoder": 1, "head": 0, "total": 1}, "start": {"encoder": "", "head": ""},
-        "validation": {"metric": "accuracy", "last": epoch, "best": epoch, "history": [epoch]},
-        "train": {"loss": []}, "data": {"train": split, "validation": split}, "cost": dict.fromkeys(cost, 0),
-    }
-if script == "evaluate":
-    cell = json.loads((output / "metrics.json").read_text())["cell"]
-    contents["test.json"] = {"cell": cell, "fingerprint": "0" * 64, "score": 0.5}
-for name in files[script]:
-    (output / name).write_text(json.dumps(contents.get(name, name)))
-"""
-
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +37,7 @@ def main() -> None:
         for name in ("Snakefile", "environment.yml"):
             shutil.copy2(REPOSITORY / name, folder)
         for name in ("backbone", "prepare", "finetune", "evaluate"):
-            Path(folder, "scripts", f"{name}.py").write_text(STAND_IN)
+            shutil.copy2(REPOSITORY / "benchmarks" / "stand_in.py", Path(folder, "scripts", f"{name}.py"))
         Path(folder, "config", "bench.yaml").write_text(CONFIG)
 
         first = timed(folder)

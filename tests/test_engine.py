@@ -9,8 +9,10 @@ from sklearn.metrics import accuracy_score
 from test_data import split_of
 from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
 
-from finegrid import engine
+from finegrid import engine, features
+from finegrid import model as models
 from finegrid.metrics import accuracy
+from finegrid.modes import MODES
 from finegrid.schedule import learning_rate_at
 from finegrid.unpadded import use_unpadded
 
@@ -168,3 +170,28 @@ def test_accuracy_is_scikit_learn_s():
     random = np.random.default_rng(0)
     logits, labels = random.normal(size=(50, 3)), random.integers(0, 3, 50)
     assert accuracy(logits, labels) == accuracy_score(labels, logits.argmax(axis=1))
+
+
+def test_a_frozen_encoder_is_read_once_and_its_classifier_trains_the_same():
+    model, whole, split = tiny_model(unpadded=True), tiny_model(unpadded=True), tiny_split()
+    for each in (model, whole):
+        models.set_trainable(each, MODES["frozen"]["train"])
+    assert features.suffice(model)
+    settings = {**SETTINGS, "weight_decay": 0}
+    expected = [loss for epoch in engine.train(whole, split, **settings) for loss in epoch.losses]
+
+    vectors, head = features.extract(model, split, "cpu", torch.float32), features.Head(model)
+    model.base_model.forward = None  # not called again
+    epochs = list(engine.train(head, vectors, **settings))
+    assert [loss for epoch in epochs for loss in epoch.losses] == pytest.approx(expected, abs=1e-6)
+    assert {epoch.tokens for epoch in epochs} == {len(split.input_ids)}
+    torch.testing.assert_close(model.classifier.weight, whole.classifier.weight)
+    logits = engine.predict(head, vectors, "cpu", torch.float32)
+    np.testing.assert_allclose(logits, engine.predict(whole, split, "cpu", torch.float32), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["full", "bitfit", "bitfit-head"])
+def test_other_modes_need_the_encoder(mode):
+    model = tiny_model()
+    models.set_trainable(model, MODES[mode]["train"])
+    assert not features.suffice(model)

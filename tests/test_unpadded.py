@@ -78,8 +78,10 @@ def test_a_layout_holds_every_text_and_little_padding(lengths, heads):
         texts, longest = group.size
         assert texts == len(mine)
         assert max(mine) <= longest < max(mine) * (1 + unpadded.LONGEST_ROUNDING) + 8
-        assert len(mine) * max(mine) <= unpadded.GROUP_PADDING * sum(mine)
-        assert len(mine) == 1 or len(mine) * heads * longest**2 <= unpadded.GROUP_SCORES
+        area = len(mine) * heads * longest**2
+        assert len(mine) == 1 or area <= unpadded.GROUP_SCORES
+        # Each of the doublings that made it added at most so much padding.
+        assert area <= sum(unpadded.scores([length], heads) for length in mine) + len(mine) * unpadded.GROUP_COST
 
 
 def test_attention_dropout_is_that_of_a_plain_attention():

@@ -23,6 +23,11 @@ class Split(NamedTuple):
     labels: torch.Tensor  # int64 [rows]
 
     @property
+    def tokens(self) -> int:
+        """Tokens of all rows."""
+        return len(self.input_ids)
+
+    @property
     def lengths(self) -> torch.Tensor:
         """Tokens of each row: int64 [rows]."""
         return self.offsets.diff()

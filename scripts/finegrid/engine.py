@@ -47,11 +47,10 @@ def train(
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     embeddings = nullcontext()
-    words = model.get_input_embeddings().weight
-    if words.requires_grad and not weight_decay:
+    if isinstance(split, Split) and not weight_decay and model.get_input_embeddings().weight.requires_grad:
         embeddings = UsedRows(model, split)
         split = embeddings.split
-        parameters = [embeddings.part if parameter is words else parameter for parameter in parameters]
+        parameters = [embeddings.part if parameter is embeddings.whole else parameter for parameter in parameters]
     optimiser = AdamW(parameters, weight_decay)
     rows = len(split.labels)
     step, steps = 0, epochs * math.ceil(rows / batch_size)
@@ -72,7 +71,7 @@ def train(
                 for parameter in parameters:
                     parameter.grad = None
                 step += 1
-        yield Epoch(torch.stack(losses).tolist(), len(split.input_ids))
+        yield Epoch(torch.stack(losses).tolist(), split.tokens)
 
 
 def accumulate_gradients(model, split: Split, batch: torch.Tensor, device, dtype) -> torch.Tensor:
@@ -92,11 +91,14 @@ def accumulate_gradients(model, split: Split, batch: torch.Tensor, device, dtype
 def predict(model, split: Split, device, dtype) -> np.ndarray:
     """Return the logits of every row, in order: float32 [rows, classes]."""
     model.eval()
-    logits = torch.empty(len(split.labels), model.config.num_labels)
+    logits = None
     for piece in pieces(split, torch.arange(len(split.labels)), device):
         laid, inputs = inputs_of(model, split, piece, device)
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            logits[laid] = model(**inputs).logits.float().cpu()
+            of_piece = model(**inputs).logits.float().cpu()
+        if logits is None:
+            logits = torch.empty(len(split.labels), of_piece.shape[1])
+        logits[laid] = of_piece
     return logits.numpy()
 
 
@@ -109,8 +111,10 @@ def pieces(split: Split, rows: torch.Tensor, device: str) -> list[torch.Tensor]:
     return [part for part in rows.split(piece.bincount().tolist()) if len(part)]
 
 
-def inputs_of(model, split: Split, rows: torch.Tensor, device) -> tuple[torch.Tensor, dict]:
-    """Return rows of a split, in the order in which they are laid out, and the model's inputs for them."""
+def inputs_of(model, split, rows: torch.Tensor, device) -> tuple[torch.Tensor, dict]:
+    """Return rows of a Split or of Features, in the order in which they are laid out, and the inputs for them."""
+    if not isinstance(split, Split):
+        return rows, {"vectors": split.vectors[rows].to(device)}
     if unpadded.in_use(model):
         return unpadded.concatenate(split, rows, model.config.num_attention_heads)
     return rows, collate(split, rows, device)

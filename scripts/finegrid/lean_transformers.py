@@ -16,7 +16,7 @@ MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 @contextmanager
 def lean():
-    """Within this block, imports of transformers' modules leave out scipy, accelerate, torch.distributed and the compiler."""
+    """Within this block, transformers' modules come without scipy, accelerate, torch.distributed and the compiler."""
     absent = {"scipy": None, "accelerate": None}  # a module that is None counts as not installed
     stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
     for decorator in ("allow_in_graph", "assume_constant_result"):

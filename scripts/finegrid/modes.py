@@ -15,6 +15,6 @@ MODES = {
     "bitfit": {"train": [BIASES]},
     # Every bias and the whole classifier, as in the BitFit paper (Ben Zaken et al., 2022, arXiv:2106.10199).
     "bitfit-head": {"train": [BIASES, HEAD]},
-    # The classifier only: the encoder is a fixed feature extractor.
+    # The classifier only: the encoder is a fixed feature extractor, without dropout, see features.py.
     "frozen": {"train": [HEAD]},
 }

@@ -22,9 +22,10 @@ NAME = "finegrid_unpadded"
 # Architectures with the parts that `use_unpadded` takes hold of.
 MODEL_TYPES = ("bert",)
 # Texts are attended to in groups, each padded to its longest text: as many texts as keep the scores
-# [texts, heads, longest, longest] small enough for the processor's cache and hold little padding.
+# [texts, heads, longest, longest] small enough for the processor's cache. Two groups become one where the
+# padding of one takes less time than another group would, which is about that of so many scores.
 GROUP_SCORES = 2**18
-GROUP_PADDING = 1.2
+GROUP_COST = 2**16
 # torch's bfloat16 products compile code for every new shape, which takes longer than the product itself.
 # So sizes are rounded up, by at most this share, and few shapes come again and again.
 LONGEST_ROUNDING = 1 / 4
@@ -81,17 +82,23 @@ def lay_out(lengths: torch.Tensor, heads: int) -> Layout:
     ends = lengths.cumsum(0)
     groups, first, sizes = [], 0, lengths.tolist()
     while first < len(sizes):
-        texts, longest = 1, rounded(sizes[first], LONGEST_ROUNDING)
+        texts = 1
         # Twice as many texts as long as that pays, so that the number, too, is one of a few.
         while first + 2 * texts <= len(sizes):
-            twice = sizes[first : first + 2 * texts]
-            longer = rounded(max(twice), LONGEST_ROUNDING)
-            if len(twice) * heads * longer**2 > GROUP_SCORES or len(twice) * max(twice) > GROUP_PADDING * sum(twice):
+            one, other = (sizes[start : start + texts] for start in (first, first + texts))
+            together = scores(one + other, heads)
+            if together > GROUP_SCORES or together - scores(one, heads) - scores(other, heads) > GROUP_COST:
                 break
-            texts, longest = len(twice), longer
+            texts *= 2
+        longest = rounded(max(sizes[first : first + texts]), LONGEST_ROUNDING)
         groups.append(_group(first, lengths[first : first + texts], int(ends[first]), longest))
         first += texts
     return Layout(ends - lengths, groups)
+
+
+def scores(sizes: list[int], heads: int) -> int:
+    """Count the attention scores of some texts in one group."""
+    return len(sizes) * heads * rounded(max(sizes), LONGEST_ROUNDING) ** 2
 
 
 def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int) -> Group:

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Time the DAG of thousands of cells: Snakemake's dry run, and the tables from the JSON of all the cells.
+
+Nothing is trained: the cells' results are written by stand_in.py.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import stand_in
+import yaml
+
+from finegrid import grid
+from finegrid.config import complete, plans
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=100, help="the grid has 100 cells for each (default: %(default)s)")
+    seeds = parser.parse_args().seeds
+    config = {
+        "run": "scale",
+        "model": {"name": "none", "source": "embedded"},
+        "tasks": {"imdb": {"source": "embedded", "max_length": 8}},
+        "modes": {"full": {}, "bitfit": {}, "bitfit-head": {}, "frozen": {}, "layernorm": {"train": [".*LayerNorm.*"]}},
+        "batch_sizes": [8, 16, 32, 64, 128],
+        "learning_rates": ["1e-3", "3e-4", "1e-4", "3e-5"],
+        "seeds": list(range(seeds)),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("config", "models", "profiles", "scripts", "workflow"):
+            shutil.copytree(REPOSITORY / name, Path(folder, name))
+        for name in ("Snakefile", "environment.yml"):
+            shutil.copy2(REPOSITORY / name, folder)
+        Path(folder, "config", "scale.yaml").write_text(yaml.safe_dump(config))
+        bin_folder = Path(sys.executable).parent
+        dry_run = timed(
+            folder, bin_folder / "snakemake", "--dry-run", "--quiet", "all", "--configfile", "config/scale.yaml"
+        )
+
+        results = Path(folder, "results", "scale")
+        stand_in.write("prepare", "", results / "data" / "imdb")
+        all_plans = plans(complete(config, SCHEMA, "scale"))
+        cells = 0
+        for plan in all_plans:
+            for cell in grid.cells(plan):
+                cells += 1
+                content = json.dumps({"cell": cell, "config": plan["config"]})
+                stand_in.write("finetune", content, grid.cell_folder(results, cell))
+        choice = 0.0
+        for plan in all_plans:
+            best = results / grid.MODE_FOLDER.format(**plan) / "best.json"
+            script = Path(folder, "scripts", "choose.py")
+            choice += timed(
+                folder,
+                sys.executable,
+                script,
+                grid.canonical_json(plan),
+                "--results",
+                "results/scale",
+                "--output",
+                best,
+            )
+            for cell in json.loads(best.read_text())["chosen"]["cells"]:
+                stand_in.write("evaluate", "", grid.cell_folder(results, cell))
+        script = Path(folder, "scripts", "tables.py")
+        tables = timed(
+            *(folder, sys.executable, script, "results/scale", "--output", "results/scale/tables"),
+            *("--tasks", "imdb", "--modes", *config["modes"]),
+        )
+    seconds = {"dry_run_seconds": dry_run, "choice_seconds": choice, "tables_seconds": tables}
+    print(json.dumps({"cells": cells, **{name: round(value, 2) for name, value in seconds.items()}}, indent=1))
+
+
+def timed(folder: str, *command) -> float:
+    """Run a command and return the seconds it took; fail if it fails."""
+    started = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": str(Path(folder, "scripts"))}
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(done.stdout + done.stderr)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
