@@ -25,10 +25,14 @@ format: .venv/installed-test
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
-bench: .venv/installed
+# Nearly an hour on two cores.
+bench: .venv/installed-test
 	$(BIN)/python benchmarks/second_run.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/against_trainer.py
 
-# Hours on two cores; killed, it goes on where it was.
+# Under an hour on two cores with bfloat16 products, hours without; killed, it goes on where it was.
 pretrain: .venv/installed
 	$(BIN)/snakemake --cores all pretrain
 	mkdir -p models/embedded-bert-tiny

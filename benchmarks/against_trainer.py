@@ -145,8 +145,9 @@ def useful_work(config: dict, folder: str) -> dict:
     """Count the tokens that a grid trains on, and the multiplications and additions that they need.
 
     A product with a weight takes 2 per token and weight, attention 4 per pair of a text's tokens and hidden
-    unit, backward twice as much as forward; of frozen weights half of that, as they need no gradient. Nothing
-    is counted for padding, embeddings, validation or what a step does besides products.
+    unit, backward twice as much as forward; of frozen weights half of that, as they need no gradient. All tokens
+    count in both layers, though the last could do with the first of each text; nothing is counted for padding,
+    embeddings, validation or what a step does besides products.
     """
     tokens = flops = 0
     for plan in plans(config):

@@ -32,8 +32,6 @@ def main() -> None:
     from finegrid.metrics import METRICS
     from finegrid.predictions import save_predictions
 
-    gc.freeze()
-    gc.enable()
     torch.set_num_threads(arguments.threads)
     device = environment.choose_device()
     dtype = environment.choose_dtype(device)
@@ -45,6 +43,8 @@ def main() -> None:
     models.set_trainable(model, config["train"])
     models.load_trained(folder / "trained.safetensors", model)
     batches = models.place(model, device)
+    gc.freeze()
+    gc.enable()
 
     logits = engine.predict(model, split, device, dtype)
     labels = split.labels.numpy()

@@ -39,8 +39,6 @@ def main() -> None:
     from finegrid.metrics import METRICS
     from finegrid.predictions import save_predictions
 
-    gc.freeze()
-    gc.enable()
     torch.set_num_threads(arguments.threads)
     # AdamW's averages of a word not seen for 800 steps fade below 1e-38, where arithmetic takes twice as long.
     torch.set_flush_denormal(True)
@@ -60,16 +58,18 @@ def main() -> None:
     models.set_trainable(model, config["train"])
     trainable, total = models.count_parameters(model)
     batches = models.place(model, device)
+    gc.freeze()
+    gc.enable()
+
+    # Loop
+    history, curve, tokens, diverged = [], [], 0, False
+    training_started = time.monotonic()
     trained = model
     if features.suffice(model):
         train_split, validation_split = (
             features.extract(model, split, device, dtype) for split in (train_split, validation_split)
         )
         trained = features.Head(model)
-
-    # Loop
-    history, curve, tokens, diverged = [], [], 0, False
-    training_started = time.monotonic()
     for epoch in engine.train(
         trained,
         train_split,

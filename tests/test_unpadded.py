@@ -74,7 +74,9 @@ def test_a_layout_holds_every_text_and_little_padding(lengths, heads):
     )
     for group in layout.groups:
         mine = lengths[group.texts]
-        assert group.tokens == slice(sum(lengths[: group.texts.start]), sum(lengths[: group.texts.stop]))
+        start, stop = sum(lengths[: group.texts.start]), sum(lengths[: group.texts.stop])
+        assert group.rows == slice(start * heads, stop * heads)
+        assert len(set(group.place.tolist())) == (stop - start) * heads
         texts, longest = group.size
         assert texts == len(mine)
         assert max(mine) <= longest < max(mine) * (1 + unpadded.LONGEST_ROUNDING) + 8

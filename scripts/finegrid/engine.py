@@ -26,7 +26,7 @@ class Epoch(NamedTuple):
     """What one epoch of training left behind."""
 
     losses: list[float]  # the training loss of every step, in nats
-    tokens: int  # tokens that the model read, padding not counted
+    tokens: int  # of the texts that it went through, padding not counted
 
     @property
     def diverged(self) -> bool:

@@ -36,10 +36,10 @@ class Group(NamedTuple):
     """Neighbouring texts of a batch that are attended to in one product."""
 
     texts: slice
-    tokens: slice
     size: tuple[int, int]  # texts, tokens that each is padded to
-    place: torch.Tensor | None  # int64 [tokens]: where each token goes in texts x longest; None if none is padded
-    bias: torch.Tensor | None  # float [texts, 1, 1, longest]: 0, or -inf at padding
+    rows: slice  # of [tokens x heads]
+    place: torch.Tensor  # int64: where each of these rows goes in [texts x heads x longest]
+    bias: torch.Tensor | None  # float [texts x heads, 1, longest]: 0, or -inf at padding; None if none is padded
 
 
 class Layout(NamedTuple):
@@ -91,7 +91,7 @@ def lay_out(lengths: torch.Tensor, heads: int) -> Layout:
                 break
             texts *= 2
         longest = rounded(max(sizes[first : first + texts]), LONGEST_ROUNDING)
-        groups.append(_group(first, lengths[first : first + texts], int(ends[first]), longest))
+        groups.append(_group(first, lengths[first : first + texts], int(ends[first]), longest, heads))
         first += texts
     return Layout(ends - lengths, groups)
 
@@ -101,14 +101,16 @@ def scores(sizes: list[int], heads: int) -> int:
     return len(sizes) * heads * rounded(max(sizes), LONGEST_ROUNDING) ** 2
 
 
-def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int) -> Group:
+def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int, heads: int) -> Group:
     start, total, size = first_end - int(lengths[0]), int(lengths.sum()), (len(lengths), longest)
-    texts, tokens = slice(first, first + len(lengths)), slice(start, start + total)
-    if total == len(lengths) * longest:
-        return Group(texts, tokens, size, None, None)
+    texts, rows = slice(first, first + len(lengths)), slice(start * heads, (start + total) * heads)
     real = torch.arange(longest) < lengths[:, None]
-    bias = torch.zeros(size).masked_fill_(~real, float("-inf"))
-    return Group(texts, tokens, size, real.flatten().nonzero().squeeze(1), bias[:, None, None])
+    text, position = real.nonzero().T
+    place = (text[:, None] * heads + torch.arange(heads)) * longest + position[:, None]
+    bias = None
+    if total < len(lengths) * longest:
+        bias = torch.zeros(size).masked_fill_(~real, float("-inf")).repeat_interleave(heads, 0)[:, None]
+    return Group(texts, size, rows, place.flatten(), bias)
 
 
 def use_unpadded(model) -> None:
@@ -160,62 +162,67 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, query, key, value, layout, first, scaling, dropout):
-        output = torch.zeros(query.shape, dtype=query.dtype)
-        saved = []
+        ctx.layout, ctx.first, ctx.scaling = layout, first, scaling
+        ctx.keep, ctx.tokens = 1 - dropout.p if dropout else 1, len(key)
+        parts, saved = [], []
         with torch.autocast("cpu", enabled=False):  # the caller has chosen the dtype
             for group in layout.groups:
-                q, k, v = pad(query, group, first), pad(key, group), pad(value, group)
-                scores = (q * scaling) @ k.mT
+                q, k, v = pad(query, group, first).mul_(scaling), pad(key, group), pad(value, group)
+                scores = q @ k.mT
                 if group.bias is not None:
                     scores += group.bias
                 weights = scores.softmax(-1)
                 mask = dropout.mask(weights.shape, weights.dtype) if dropout else None
                 kept = weights if mask is None else weights * mask
-                unpad(kept @ v, group, first, output)
-                saved += [weights, mask]
-            ctx.keep = 1 - dropout.p if dropout else 1
-            output /= ctx.keep
-        ctx.layout, ctx.first, ctx.scaling = layout, first, scaling
-        ctx.save_for_backward(query, key, value, *saved)
-        return output
+                parts.append(unpad(kept @ v, group, first))
+                saved += [q, k, v, weights, mask]
+            ctx.save_for_backward(*saved)
+            return put_together(parts, *query.shape[:2]).div_(ctx.keep)
 
     @staticmethod
     def backward(ctx, gradient):
-        query, key, value, *saved = ctx.saved_tensors
-        of_query, of_key, of_value = (torch.zeros(tensor.shape, dtype=tensor.dtype) for tensor in (query, key, value))
         gradient = gradient / ctx.keep
-        for group, weights, mask in zip(ctx.layout.groups, saved[::2], saved[1::2], strict=True):
-            q, k, v = pad(query, group, ctx.first), pad(key, group), pad(value, group)
+        of_query, of_key, of_value = [], [], []
+        saved = iter(ctx.saved_tensors)
+        for group in ctx.layout.groups:
+            q, k, v, weights, mask = (next(saved) for _ in range(5))
             g = pad(gradient, group, ctx.first)
             kept = weights if mask is None else weights * mask
-            unpad(kept.mT @ g, group, False, of_value)
+            of_value.append(unpad(kept.mT @ g, group))
             of_weights = g @ v.mT
             if mask is not None:
                 of_weights *= mask
-            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype) * ctx.scaling
-            unpad(of_scores @ k, group, ctx.first, of_query)
-            unpad(of_scores.mT @ q, group, False, of_key)
+            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            of_query.append(unpad(of_scores @ k, group, ctx.first))
+            of_key.append(unpad(of_scores.mT @ q, group))
+        of_query = put_together(of_query, *gradient.shape[:2]).mul_(ctx.scaling)
+        of_key, of_value = (put_together(parts, ctx.tokens, gradient.shape[1]) for parts in (of_key, of_value))
         return of_query, of_key, of_value, None, None, None, None
 
 
 def pad(tensor: torch.Tensor, group: Group, first: bool = False) -> torch.Tensor:
-    """Take a group's part of [tokens, heads, head size] as [texts, heads, longest, head size], padded with 0.
+    """Copy a group's part of [tokens, heads, head size] to [texts x heads, longest, head size], padded with 0.
 
-    With `first`, of [texts, heads, head size] as [texts, heads, 1, head size].
+    With `first`, of [texts, heads, head size] to [texts x heads, 1, head size].
     """
     if first:
-        return tensor[group.texts].unsqueeze(2)
-    part = tensor[group.tokens]
-    if group.place is not None:
-        texts, longest = group.size
-        part = part.new_zeros(texts * longest, *part.shape[1:]).index_copy_(0, group.place, part)
-    return part.unflatten(0, group.size).transpose(1, 2)
+        return tensor[group.texts].flatten(0, 1)[:, None].clone()
+    _, heads, head_size = tensor.shape
+    texts, longest = group.size
+    padded = tensor.new_zeros(texts * heads * longest, head_size)
+    padded.index_copy_(0, group.place, tensor.flatten(0, 1)[group.rows])
+    return padded.view(texts * heads, longest, head_size)
 
 
-def unpad(padded: torch.Tensor, group: Group, first: bool, output: torch.Tensor) -> None:
-    """Write into `output` what `pad` takes out of it."""
-    if first:
-        output[group.texts] = padded.squeeze(2)
-        return
-    part = padded.transpose(1, 2).flatten(0, 1)
-    output[group.tokens] = part if group.place is None else part.index_select(0, group.place)
+def unpad(padded: torch.Tensor, group: Group, first: bool = False) -> torch.Tensor:
+    """Take out of [texts x heads, longest, head size] what `pad` put in: [tokens x heads, head size]."""
+    rows = padded.flatten(0, 1)
+    return rows if first else rows.index_select(0, group.place)
+
+
+def put_together(parts: list[torch.Tensor], rows: int, heads: int) -> torch.Tensor:
+    """Join the groups' rows, and 0 for tokens that belong to none: [`rows`, heads, head size]."""
+    rest = rows * heads - sum(map(len, parts))
+    if rest:
+        parts = [*parts, parts[0].new_zeros(rest, parts[0].shape[1])]
+    return (torch.cat(parts) if len(parts) > 1 else parts[0]).unflatten(0, (rows, heads))
