@@ -79,8 +79,8 @@ def metrics(cell, plan, trainable, ok, epoch) -> dict:
         "data": {"train": {"rows": 20_000, "sha256": "3" * 64}, "validation": {"rows": 5_000, "sha256": "4" * 64}},
         "environment": {"torch": "2.13.0"},
         "cost": {
-            "training_seconds": 10.0,
             "startup_seconds": 2.5,
+            "training_seconds": 10.0,
             "total_seconds": 12.5,
             "tokens": 1000,
             "tokens_per_second": 100.0,

@@ -18,7 +18,7 @@ rule finetune:
         "../../environment.yml"
     threads: 1
     resources:
-        # Measured: 0.5 GB at 16 x 128 tokens, MEMORY GB at 64 x 512; larger batches go through in pieces.
+        # Measured: 0.5 GB at 16 x 128 tokens, 1 GB at 64 x 512; larger batches go through in pieces.
         mem_mb=2000,
         runtime="4h",
     params:
