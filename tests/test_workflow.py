@@ -85,7 +85,7 @@ def test_a_comment_or_docstring_in_the_training_code_retrains_nothing(finished):
 
 
 def test_an_edit_of_the_training_loop_retrains_everything(finished):
-    edit(finished / "scripts" / "finegrid" / "engine.py", "loss.backward()", "(2 * loss).backward()")
+    edit(finished / "scripts" / "finegrid" / "engine.py", "share.backward()", "(2 * share).backward()")
     jobs = planned_jobs(finished)
     assert jobs["finetune"] == 4
     assert jobs["tables"] == 1
