@@ -42,10 +42,11 @@ def main() -> None:
     rate = product_rate()
     workloads = []
     for path in arguments.configs:
-        config = complete(yaml.safe_load((REPOSITORY / path).read_text()), SCHEMA, path)
-        if "mirror" in {task["source"] for task in config["tasks"].values()} and not Path(config["mirror"]).is_dir():
+        config = yaml.safe_load((REPOSITORY / path).read_text())
+        if "mirror" in config and not Path(config["mirror"]).is_dir():
             print(f"SKIPPED {path}: there is no mirror in {config['mirror']}", flush=True)
             continue
+        config = complete(config, SCHEMA, path)
         workloads.append({"config": path, **time_workload(path, config, arguments.repeats, rate)})
 
     result = {

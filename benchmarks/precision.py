@@ -49,10 +49,10 @@ def main() -> None:
                 result = results.setdefault(name, {"accuracy": [], "seconds": []})
                 result["accuracy"].append(accuracy)
                 result["seconds"].append(round(time.perf_counter() - started, 1))
-    pairs = list(zip(results["bfloat16"]["accuracy"], results["float32"]["accuracy"], strict=True))
     for name in ("float32", "bfloat16"):
         scores = results[name]["accuracy"]
         results[name] |= {"mean": round(statistics.mean(scores), 4), "deviation": round(statistics.stdev(scores), 4)}
+    pairs = zip(results["bfloat16"]["accuracy"], results["float32"]["accuracy"], strict=True)
     differences = [bfloat16 - float32 for bfloat16, float32 in pairs]
     results["difference"] = {
         "mean": round(statistics.mean(differences), 4),

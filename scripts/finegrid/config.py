@@ -143,7 +143,7 @@ def _check_task(name: str, task: dict) -> None:
 
 def _check_mirror(config: dict) -> None:
     sources = [config["model"]["source"], *(task["source"] for task in config["tasks"].values())]
-    if "mirror" in sources and not (config["mirror"] and Path(config["mirror"]).is_dir()):
+    if "mirror" in sources and not Path(config["mirror"]).is_dir():
         raise InputError(
             f"mirror: {config['mirror']!r} is not a folder; expected one laid out as the hub's repositories"
         )
