@@ -8,38 +8,27 @@ one of source 'mirror' is taken from a folder.
 """
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.files import parse_json, sha256, write_json
+from finegrid.files import make_folder, parse_json
 
 
 def main() -> None:
     arguments = parse_arguments()
     settings = parse_json(arguments.model, "model")
-    output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
 
-    # Made beside its place and then moved: a folder with a provenance.json is whole.
-    with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as folder:
+    def make(folder: Path) -> dict:
         if settings["source"] in ("hub", "mirror"):
             from finegrid.hub_model import make_hub_model
 
-            provenance = make_hub_model(settings, Path(folder), arguments.lock, arguments.mirror)
-        else:
-            from finegrid.embedded_model import make_embedded_model, make_random_model
+            return {"model": settings, **make_hub_model(settings, folder, arguments.lock, arguments.mirror)}
+        from finegrid.embedded_model import make_embedded_model, make_random_model
 
-            make_model = {"embedded": make_embedded_model, "random": make_random_model}[settings["source"]]
-            provenance = make_model(Path(folder))
-        names = sorted(os.listdir(folder))
-        for name in names:
-            os.replace(Path(folder, name), output / name)
-    write_json(
-        output / "provenance.json",
-        {"model": settings, **provenance, "files": {name: sha256(output / name) for name in names}},
-    )
+        make_model = {"embedded": make_embedded_model, "random": make_random_model}[settings["source"]]
+        return {"model": settings, **make_model(folder)}
+
+    make_folder(arguments.output, make)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from finegrid.errors import InputError
@@ -37,6 +38,23 @@ def write_text(path, text: str) -> None:
 def write_json(path, data) -> None:
     """Write JSON atomically. Raises ValueError on NaN or infinity, which JSON cannot hold."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def make_folder(folder, make) -> None:
+    """Fill a folder with what `make(temporary folder)` writes, and with provenance.json.
+
+    That holds the data that `make` returns and, as "files", the sha256 of every other file. The files are made
+    beside their place and then moved: a folder that has a provenance.json is whole.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as temporary:
+        provenance = make(Path(temporary))
+        names = sorted(os.listdir(temporary))
+        for name in names:
+            os.replace(Path(temporary, name), folder / name)
+    files = {name: sha256(folder / name) for name in names}
+    write_json(folder / "provenance.json", {**provenance, "files": files})
 
 
 def read_json(path, *keys: str):

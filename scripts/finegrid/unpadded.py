@@ -115,8 +115,7 @@ def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int, head
 
 def use_unpadded(model) -> None:
     """Make a model of one of MODEL_TYPES take unpadded batches, by the keyword argument `layout`."""
-    AttentionInterface.register(NAME, attend)
-    model.set_attn_implementation(NAME)
+    use_unpadded_attention(model)
     last = model.base_model.encoder.layer[-1]
     attention = last.attention
     attention.forward = lambda hidden_states, *_, layout, **__: (attend_first(attention, hidden_states, layout), None)
@@ -125,6 +124,12 @@ def use_unpadded(model) -> None:
         keep_float32(module, "cpu")
     # The pooler takes the first token of each row: [1, texts, hidden size] to [texts, 1, hidden size].
     model.base_model.pooler.register_forward_pre_hook(lambda _, inputs: (inputs[0].transpose(0, 1),))
+
+
+def use_unpadded_attention(model) -> None:
+    """Have a transformers model attend by `attend`, every layer for all tokens."""
+    AttentionInterface.register(NAME, attend)
+    model.set_attn_implementation(NAME)
 
 
 def in_use(model) -> bool:
