@@ -35,9 +35,11 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/submit.smk"
 
 
 rule all:
     default_target: True
     input:
         TABLES,
+        SUBMISSIONS,

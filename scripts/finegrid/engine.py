@@ -90,6 +90,8 @@ def accumulate_gradients(model, split: Split, batch: torch.Tensor, device, dtype
 @torch.inference_mode()
 def predict(model, split: Split, device, dtype) -> np.ndarray:
     """Return the logits of every row, in order: float32 [rows, classes]."""
+    if not len(split.labels):
+        return np.empty((0, model.config.num_labels), dtype=np.float32)
     model.eval()
     logits = None
     for piece in pieces(split, torch.arange(len(split.labels)), device):

@@ -17,7 +17,12 @@ from finegrid.precision import keep_float32
 HEAD = "classifier."
 
 
-def load_classifier(backbone, classes: int, seed: int):
+def outputs_of(task: dict) -> int:
+    """Return how many logits a task asks for: one for each class, or the one number of a regression."""
+    return 1 if task["classes"] is None else len(task["classes"])
+
+
+def load_classifier(backbone, outputs: int, seed: int):
     """Load the encoder of a backbone folder under a new classification head, drawn from `seed`.
 
     Returns the transformers model, on the CPU, and the sha256 of its starting point: {"encoder", "head"}.
@@ -29,7 +34,7 @@ def load_classifier(backbone, classes: int, seed: int):
     with lean():
         from transformers import AutoConfig, AutoModelForSequenceClassification
 
-        config = AutoConfig.from_pretrained(backbone, num_labels=classes, local_files_only=True)
+        config = AutoConfig.from_pretrained(backbone, num_labels=outputs, local_files_only=True)
         model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     # An encoder that the classifier does not use whole, such as RoBERTa's without its pooler, leaves weights over.
     missing, _ = model.base_model.load_state_dict(load_file(Path(backbone, "model.safetensors")), strict=False)

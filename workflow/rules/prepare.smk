@@ -36,10 +36,12 @@ rule backbone:
 rule prepare:
     input:
         tokenizer=rules.backbone.output.tokenizer,
+        files=lambda wildcards: local_files(config["tasks"][wildcards.task]),
     output:
         train=f"{DATA}/train.safetensors",
         validation=f"{DATA}/validation.safetensors",
         test=f"{DATA}/test.safetensors",
+        hidden=f"{DATA}/hidden.safetensors",
         stats=f"{DATA}/stats.json",
     log:
         f"{RUN}/logs/prepare/{{task}}.log",
