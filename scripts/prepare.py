@@ -8,6 +8,7 @@ folder. A task without a test split, with labels or without, has an empty file o
 import argparse
 import collections
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,19 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from finegrid import errors
-from finegrid.files import parse_json, replacing, sha256, write_json
+from finegrid.errors import InputError
+from finegrid.files import parse_json, read_json, replacing, sha256, write_json
 from finegrid.rows import texts_of
 from finegrid.splits import Rows, load_splits
+
+# Architectures whose first position is the one after the padding token's number.
+COUNT_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")
 
 
 def main() -> None:
     arguments = parse_arguments()
     task = parse_json(arguments.task, "task")
+    check_max_length(task, read_json(Path(arguments.tokenizer, "config.json")))
     splits, source = load_splits(task, arguments.lock, arguments.mirror)
     tokenizer = Tokenizer.from_file(str(Path(arguments.tokenizer, "tokenizer.json")))
     tokenizer.enable_truncation(task["max_length"])
@@ -35,6 +41,15 @@ def main() -> None:
         Path(arguments.output, "stats.json"),
         {"task": task, "source": source, "splits": stats, "duplicates": count_duplicates(splits, task)},
     )
+
+
+def check_max_length(task: dict, model: dict) -> None:
+    """Raise InputError if a text may have more tokens than the model of this config.json has positions."""
+    longest = model.get("max_position_embeddings", math.inf)
+    if model.get("model_type") in COUNT_AFTER_PADDING:
+        longest -= model["pad_token_id"] + 1
+    if task["max_length"] > longest:
+        raise InputError(f"tasks.{task['name']}.max_length: {task['max_length']}, the model takes at most {longest}")
 
 
 def tokenise(tokenizer: Tokenizer, split: Rows, task: dict, path: Path) -> dict:
