@@ -2,7 +2,7 @@
 """Tokenise the splits of one task, once for all cells.
 
 Writes train, validation and test.safetensors, which cells memory-map, and stats.json into the
-output folder. With a task of source 'hub' this is, beside backbone.py, all that uses the network.
+output folder. A task of source 'hub' or 'mirror' is read from the mirror, without the network.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from finegrid.files import parse_json, replacing, sha256, write_json
 def main() -> None:
     arguments = parse_arguments()
     task = parse_json(arguments.task, "task")
-    splits, source = load_splits(task, arguments.lock, arguments.mirror)
+    splits, source = load_splits(task, arguments.mirror, arguments.fetched)
     if "sample" in task:
         splits = {name: sample(rows, task["sample"][name], task, name) for name, rows in splits.items()}
 
@@ -38,7 +38,7 @@ def main() -> None:
     )
 
 
-def load_splits(task: dict, lock_file, mirror):
+def load_splits(task: dict, mirror, fetched):
     """Return the train, validation and test split of a task, each a `datasets.Dataset`, and their source."""
     from datasets import Dataset
 
@@ -47,9 +47,7 @@ def load_splits(task: dict, lock_file, mirror):
     if task["source"] == "embedded":
         return dict(reviews.load_splits(task["held_out"])), {"package": reviews.PACKAGE}
     patterns = task["hub"]["files"]
-    folder, entry = hub.obtain(
-        task["source"], task["hub"]["repo"], "dataset", list(patterns.values()), lock_file, mirror
-    )
+    folder, entry = hub.repository("datasets", task["hub"]["repo"], list(patterns.values()), mirror, fetched)
     official = {
         name: Dataset.from_parquet([str(path) for path in sorted(folder.glob(pattern))])
         for name, pattern in patterns.items()
@@ -127,8 +125,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", help="the task as JSON: its row of the task table with the configuration's settings")
     parser.add_argument("--tokenizer", required=True, help="model folder that backbone.py made")
-    parser.add_argument("--lock", required=True, help="lock file of the hub's files")
-    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories, for source 'mirror'")
+    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories")
+    parser.add_argument("--fetched", nargs="?", help="what fetch.py wrote, for source 'hub'")
     parser.add_argument("--output", required=True, help="folder for the prepared data")
     return parser.parse_args()
 

@@ -13,6 +13,7 @@ import yaml
 
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
+from finegrid.hub import MODEL_FILES
 from finegrid.modes import MODES
 from finegrid.tasks import EMBEDDED, TASKS
 
@@ -70,6 +71,29 @@ def task_settings(config: dict, task: str) -> dict:
     if settings["source"] == "embedded":
         del settings["hub"]
     return settings
+
+
+def wanted(config: dict) -> dict[str, list[str]]:
+    """Return what a complete configuration takes from the hub: for each repository, by its key, glob patterns."""
+    patterns: dict[str, set] = {}
+    for files in [wanted_of_model(config), *(wanted_of_task(config, task) for task in config["tasks"])]:
+        for key in files:
+            patterns.setdefault(key, set()).update(files[key])
+    return {key: sorted(patterns[key]) for key in sorted(patterns)}
+
+
+def wanted_of_model(config: dict) -> dict[str, list[str]]:
+    """Return what the model takes from the hub, in the form of `wanted`; {} if it is of another source."""
+    model = config["model"]
+    return {f"models/{model['repo']}": MODEL_FILES} if model["source"] == "hub" else {}
+
+
+def wanted_of_task(config: dict, task: str) -> dict[str, list[str]]:
+    """Return what a task takes from the hub, in the form of `wanted`; {} if it is of another source."""
+    settings = task_settings(config, task)
+    if settings["source"] != "hub":
+        return {}
+    return {f"datasets/{settings['hub']['repo']}": list(settings["hub"]["files"].values())}
 
 
 # JSON counts 16.0 as an integer and Python counts True as one and NaN as a number; here none of them is.
