@@ -68,7 +68,7 @@ def prepare(settings: dict, folder: str) -> None:
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")}
     for name, argument, *more in (("backbone", model), ("prepare", task, "--tokenizer", f"{folder}/backbone")):
         script = REPOSITORY / "scripts" / f"{name}.py"
-        command = [sys.executable, script, argument, *more, "--lock", f"{folder}/lock", "--output", f"{folder}/{name}"]
+        command = [sys.executable, script, argument, *more, "--output", f"{folder}/{name}"]
         subprocess.run(command, env=environ, check=True)
 
 

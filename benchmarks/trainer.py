@@ -51,7 +51,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     cells = [(cell, plan["config"]) for plan in plans(config) for cell in grid.cells(plan)]
     task = cells[0][1]["task"]
-    splits = load_splits(task, "lock.json", config["mirror"])[0]
+    splits = load_splits(task, config["mirror"])[0]
     data = {name: tokenise(splits[name].rows, task, tokenizer, arguments.kind) for name in ("train", "validation")}
     results = []
     for cell, settings in cells[first::processes]:

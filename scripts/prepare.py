@@ -2,7 +2,8 @@
 """Tokenise the splits of one task, once for all cells.
 
 Writes train, validation, test and hidden.safetensors, which cells memory-map, and stats.json into the output
-folder. A task without a test split, with labels or without, has an empty file of it.
+folder. A task without a test split, with labels or without, has an empty file of it. A task of source 'hub' or
+'mirror' is read from the mirror, without the network.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def main() -> None:
     arguments = parse_arguments()
     task = parse_json(arguments.task, "task")
     check_max_length(task, read_json(Path(arguments.tokenizer, "config.json")))
-    splits, source = load_splits(task, arguments.lock, arguments.mirror)
+    splits, source = load_splits(task, arguments.mirror, arguments.fetched)
     tokenizer = Tokenizer.from_file(str(Path(arguments.tokenizer, "tokenizer.json")))
     tokenizer.enable_truncation(task["max_length"])
     tokenizer.no_padding()
@@ -120,8 +121,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", help="the task as JSON: its row of the task table with the configuration's settings")
     parser.add_argument("--tokenizer", required=True, help="model folder that backbone.py made")
-    parser.add_argument("--lock", required=True, help="lock file of the hub's files")
-    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories, for source 'mirror'")
+    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories")
+    parser.add_argument("--fetched", nargs="?", help="what fetch.py wrote, for source 'hub'")
     parser.add_argument("--output", required=True, help="folder for the prepared data")
     return parser.parse_args()
 

@@ -102,7 +102,7 @@ def write(folder, **tables) -> dict:
 
 def load(files: dict, **settings):
     task = {"name": "mine", "source": "files", "files": files, "text": ["text"], "label": "label", "classes": CLASSES}
-    return splits.load_splits({**task, **settings}, "lock.json", "mirror")
+    return splits.load_splits({**task, **settings}, "mirror")
 
 
 def numbered(word: str, count: int) -> list[str]:

@@ -14,9 +14,10 @@ import yaml
 
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
+from finegrid.hub import MODEL_FILES
 from finegrid.metrics import METRICS
 from finegrid.modes import MODES
-from finegrid.tasks import EMBEDDED, HELD_OUT, TASKS
+from finegrid.tasks import EMBEDDED, HELD_OUT, TASKS, patterns_of
 
 
 def complete(config: dict, schema_path, source: str) -> dict:
@@ -75,8 +76,30 @@ def local_files(task: dict) -> list[str]:
     """List the files of a task of source 'files'."""
     if task["source"] != "files":
         return []
-    patterns = [pattern for parts in task["files"].values() for part in parts.values() for pattern in part]
-    return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+    return [path for pattern in patterns_of(task) for path in sorted(glob.glob(pattern))]
+
+
+def wanted(config: dict) -> dict[str, list[str]]:
+    """Return what a complete configuration takes from the hub: for each repository, by its key, glob patterns."""
+    patterns: dict[str, set] = {}
+    for files in [wanted_of_model(config), *(wanted_of_task(config, task) for task in config["tasks"])]:
+        for key in files:
+            patterns.setdefault(key, set()).update(files[key])
+    return {key: sorted(patterns[key]) for key in sorted(patterns)}
+
+
+def wanted_of_model(config: dict) -> dict[str, list[str]]:
+    """Return what the model takes from the hub, in the form of `wanted`; {} if it is of another source."""
+    model = config["model"]
+    return {f"models/{model['repo']}": MODEL_FILES} if model["source"] == "hub" else {}
+
+
+def wanted_of_task(config: dict, task: str) -> dict[str, list[str]]:
+    """Return what a task takes from the hub, in the form of `wanted`; {} if it is of another source."""
+    settings = task_settings(config, task)
+    if settings["source"] != "hub":
+        return {}
+    return {f"datasets/{settings['repo']}": patterns_of(settings)}
 
 
 # JSON counts 16.0 as an integer and Python counts True as one and NaN as a number; here none of them is.
@@ -175,7 +198,7 @@ def _complete_task(name: str, given: dict) -> dict:
         task["text"] = [task["text"]]
     _check_classes(key, task, given)
     _complete_splits(key, task, given)
-    for pattern in [pattern for parts in task.get("files", {}).values() for part in parts.values() for pattern in part]:
+    for pattern in patterns_of(task):
         if source == "files" and not glob.glob(pattern):
             raise InputError(f"{key}.files: there is no file {pattern!r}")
         if source != "files" and ".." in Path(pattern).parts:

@@ -9,6 +9,7 @@ from datasets import Dataset, concatenate_datasets
 from finegrid import hub, reviews
 from finegrid.errors import InputError
 from finegrid.rows import draw, read_rows, texts_of
+from finegrid.tasks import patterns_of
 
 
 class Rows(NamedTuple):
@@ -22,9 +23,10 @@ class Rows(NamedTuple):
 NONE = Rows(None, {}, "none")
 
 
-def load_splits(task: dict, lock_file, mirror) -> tuple[dict[str, Rows], dict]:
+def load_splits(task: dict, mirror, fetched=None) -> tuple[dict[str, Rows], dict]:
     """Return the four splits of a task, and what stats.json tells of their source.
 
+    `mirror` is the folder of the hub's repositories, `fetched` the file that fetch.py wrote of what is in it.
     Raises InputError if they are not to be had or not what the task says.
     """
     if task["source"] == "embedded":
@@ -34,7 +36,7 @@ def load_splits(task: dict, lock_file, mirror) -> tuple[dict[str, Rows], dict]:
         splits = {name: Rows(rows, {name: len(rows)}, origins[name]) for name, rows in parts.items()}
         source = {"package": reviews.PACKAGE}
     else:
-        folder, source = _open(task, lock_file, mirror)
+        folder, source = _open(task, mirror, fetched)
         splits = {name: _read(folder, name, parts, task) for name, parts in task["files"].items()}
     dropped = None
     if task.get("drop_training_rows_in_test"):
@@ -52,12 +54,11 @@ def load_splits(task: dict, lock_file, mirror) -> tuple[dict[str, Rows], dict]:
     return splits, source | ({} if dropped is None else {"dropped_training_rows": dropped})
 
 
-def _open(task: dict, lock_file, mirror) -> tuple[Path, dict]:
+def _open(task: dict, mirror, fetched) -> tuple[Path, dict]:
     """Return the folder that a task's patterns belong to, and what stats.json tells of it."""
     if task["source"] == "files":
         return Path(), {"files": True}
-    patterns = [pattern for parts in task["files"].values() for part in parts.values() for pattern in part]
-    folder, entry = hub.obtain(task["source"], task["repo"], "dataset", patterns, lock_file, mirror)
+    folder, entry = hub.repository("datasets", task["repo"], patterns_of(task), mirror, fetched)
     return folder, {"repo": task["repo"], **entry}
 
 

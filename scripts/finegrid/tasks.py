@@ -84,3 +84,8 @@ TASKS = {
 EMBEDDED = ("imdb",)
 # How much of the training split validates a task that has no validation split and says nothing of it.
 HELD_OUT = {"share": 0.1, "seed": 0}
+
+
+def patterns_of(task: dict) -> list[str]:
+    """List the patterns of all files of a task; none if its texts come with a package."""
+    return [pattern for parts in task.get("files", {}).values() for part in parts.values() for pattern in part]

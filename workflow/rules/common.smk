@@ -1,8 +1,9 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
 from finegrid import embedded_model, grid
-from finegrid.config import complete, local_files, plan, task_settings
+from finegrid.config import complete, local_files, plan, task_settings, wanted, wanted_of_model, wanted_of_task
 from finegrid.errors import InputError
 from finegrid.files import check_writable, read_json
+from finegrid.hub import pinned
 from finegrid.sourcecode import code_hash
 
 # Relative, so that a run that is moved or copied is still the same run.
@@ -34,6 +35,19 @@ def shipped_model(wildcards):
     if config["model"]["source"] in ("hub", "mirror"):
         return None
     return read_json(embedded_model.FOLDER / "provenance.json", "files", "model.safetensors")
+
+
+def pins(fetched, files):
+    """Return revision and sha256 of these files of the hub, so that others in their place remake what is made of them.
+
+    The time of fetched.json does not tell: it is new with every other repository that is fetched. Before the
+    first fetch there is none, and Snakemake asks again once there is.
+    """
+    if not files:
+        return None
+    with open(fetched, encoding="utf-8") as file:
+        entries = json.load(file)
+    return {key: pinned(entries, key, patterns) for key, patterns in files.items() if key in entries}
 
 
 def cell_settings(wildcards):
