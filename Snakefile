@@ -35,6 +35,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/export.smk"
 
 
 rule all:

@@ -16,8 +16,8 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import read_json, write_text
-from finegrid.grid import MODE_FOLDER, cell_folder
-from finegrid.results import all_ok, by_setting, read_cells, score
+from finegrid.grid import MODE_FOLDER
+from finegrid.results import all_ok, by_setting, read_cells, read_test, score
 
 
 def main() -> None:
@@ -47,15 +47,6 @@ def read_row(run_folder: Path, task: str, mode: str) -> dict:
         "tests": tests,
         "data": read_json(run_folder / "data" / task / "stats.json"),
     }
-
-
-def read_test(run_folder: Path, cell: dict) -> dict:
-    """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
-    folder = cell_folder(run_folder, cell)
-    test, metrics = read_json(folder / "test.json"), read_json(folder / "metrics.json")
-    if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
-        raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
-    return test
 
 
 def validation_columns(row: dict) -> dict:

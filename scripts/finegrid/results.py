@@ -45,6 +45,14 @@ def score(cells: list[dict]) -> tuple[float, float]:
     return mean(epoch["score"] for epoch in last), -mean(epoch["loss"] for epoch in last)
 
 
+def best_seed(cells: list[dict]) -> dict:
+    """Return the one of the seeds of a setting, none diverged, with the best validation score.
+
+    Ties go to the lower validation loss, then to the first.
+    """
+    return max(cells, key=lambda metrics: score([metrics]))
+
+
 def read_metrics(path, cell: dict, config: dict) -> dict:
     """Read one metrics.json that must belong to this cell and these settings."""
     metrics = read_checked(path, "metrics")
@@ -56,6 +64,15 @@ def read_metrics(path, cell: dict, config: dict) -> dict:
                     "it comes from another configuration; delete it to have the cell run again"
                 )
     return metrics
+
+
+def read_test(run_folder, cell: dict) -> dict:
+    """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
+    folder = cell_folder(run_folder, cell)
+    test, metrics = read_json(folder / "test.json"), read_json(folder / "metrics.json")
+    if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
+        raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
+    return test
 
 
 def read_checked(path, schema: str):
