@@ -36,6 +36,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/submit.smk"
+include: "workflow/rules/export.smk"
 
 
 rule all:

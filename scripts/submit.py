@@ -14,11 +14,10 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from finegrid import errors
-from finegrid.errors import InputError
 from finegrid.files import read_json, replacing, write_text
 from finegrid.grid import MODE_FOLDER, cell_folder
 from finegrid.metrics import predictions_of
-from finegrid.results import best_seed, read_checked
+from finegrid.results import best_seed, read_checked, read_test
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the archive, so that equal predictions make equal archives
 
@@ -50,9 +49,7 @@ def hidden_predictions(results: Path, best: dict) -> dict[str, list[str]]:
     cells = [cell_folder(results, cell) for cell in best["chosen"]["cells"]]
     metrics = best_seed([read_checked(folder / "metrics.json", "metrics") for folder in cells])
     folder = cell_folder(results, metrics["cell"])
-    test = read_json(folder / "test.json")
-    if test["fingerprint"] != metrics["fingerprint"]:
-        raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
+    test = read_test(results, metrics["cell"])
     logits = load_file(folder / "hidden.safetensors")["logits"]
     task, predictions, start = metrics["config"]["task"], {}, 0
     for part, rows in test["data"]["hidden"]["parts"].items():

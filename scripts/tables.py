@@ -16,9 +16,9 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import read_json, write_text
-from finegrid.grid import MODE_FOLDER, cell_folder
+from finegrid.grid import MODE_FOLDER
 from finegrid.metrics import score_names, shown, to_maximise
-from finegrid.results import all_ok, by_setting, read_cells, score
+from finegrid.results import all_ok, by_setting, read_cells, read_test, score
 
 
 def main() -> None:
@@ -53,15 +53,6 @@ def read_row(run_folder: Path, task: str, mode: str) -> dict:
         "data": data,
         "names": score_names(best["plan"]["config"]["task"]["metrics"], data["splits"]["validation"]["parts"]),
     }
-
-
-def read_test(run_folder: Path, cell: dict) -> dict:
-    """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
-    folder = cell_folder(run_folder, cell)
-    test, metrics = read_json(folder / "test.json"), read_json(folder / "metrics.json")
-    if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
-        raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
-    return test
 
 
 def shared_columns(split: str, names: list[str], scores: dict | str) -> dict:

@@ -52,6 +52,7 @@ def make_folder(folder, make) -> None:
         provenance = make(Path(temporary))
         names = sorted(os.listdir(temporary))
         for name in names:
+            os.chmod(Path(temporary, name), 0o644)  # safetensors makes files that only their owner can read
             os.replace(Path(temporary, name), folder / name)
     files = {name: sha256(folder / name) for name in names}
     write_json(folder / "provenance.json", {**provenance, "files": files})

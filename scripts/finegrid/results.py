@@ -67,6 +67,15 @@ def read_metrics(path, cell: dict, config: dict) -> dict:
     return metrics
 
 
+def read_test(run_folder, cell: dict) -> dict:
+    """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
+    folder = cell_folder(run_folder, cell)
+    test, metrics = read_json(folder / "test.json"), read_json(folder / "metrics.json")
+    if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
+        raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
+    return test
+
+
 def read_checked(path, schema: str):
     """Read a JSON file and check it against a schema of workflow/schemas. Raises InputError in one line."""
     content = read_json(path)

@@ -67,8 +67,13 @@ def files_of_cells(name, cells):
     return [str(grid.cell_folder(RUN, cell) / name) for cell in cells]
 
 
-def chosen_tests(task, mode):
-    """List test.json of the cells that validation chose; known once the checkpoint has run."""
+def chosen_cells(task, mode):
+    """List the cells that validation chose, none if all diverged; known once the checkpoint has run."""
     with checkpoints.choose.get(task=task, mode=mode).output.best.open() as file:
         chosen = json.load(file)["chosen"]
-    return files_of_cells("test.json", chosen["cells"] if chosen else [])
+    return chosen["cells"] if chosen else []
+
+
+def chosen_tests(task, mode):
+    """List test.json of the cells that validation chose."""
+    return files_of_cells("test.json", chosen_cells(task, mode))
