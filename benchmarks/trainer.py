@@ -76,7 +76,7 @@ def train(cell: dict, settings: dict, data: dict, tokenizer, arguments) -> float
     set_seed(cell["seed"])
     classes = len(settings["task"]["classes"])
     model = AutoModelForSequenceClassification.from_pretrained(FOLDER, num_labels=classes, dtype="float32")
-    models.set_trainable(model, settings["train"])
+    models.apply_mode(model, settings, cell["seed"])
     batch_size, best = cell["batch_size"], arguments.kind == "best"
     accuracies = []
 

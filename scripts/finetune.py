@@ -55,7 +55,7 @@ def main() -> None:
 
     # Model
     model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
-    models.set_trainable(model, config["train"])
+    models.apply_mode(model, config, cell["seed"])
     trainable, total = models.count_parameters(model)
     batches = models.place(model, device)
     gc.freeze()
