@@ -77,7 +77,7 @@ def train(settings: dict, folder: str, batch_size: int, learning_rate: str, seed
     train_split, _ = load_split(Path(folder, "prepare"), "train")
     validation_split, stats = load_split(Path(folder, "prepare"), "validation")
     model, _ = models.load_classifier(Path(folder, "backbone"), models.outputs_of(settings["task"]), seed)
-    models.set_trainable(model, settings["train"])
+    models.apply_mode(model, settings, seed)
     models.place(model, "cpu")
     for _ in engine.train(
         model,

@@ -74,7 +74,7 @@ def train(cell: dict, settings: dict, data: dict, tokenizer, arguments) -> float
     set_seed(cell["seed"])
     outputs = models.outputs_of(settings["task"])
     model = AutoModelForSequenceClassification.from_pretrained(FOLDER, num_labels=outputs, dtype="float32")
-    models.set_trainable(model, settings["train"])
+    models.apply_mode(model, settings, cell["seed"])
     batch_size, best = cell["batch_size"], arguments.kind == "best"
     accuracies = []
 

@@ -42,7 +42,7 @@ def main() -> None:
     model, start = models.load_classifier(arguments.backbone, models.outputs_of(task), cell["seed"])
     if start != metrics["start"]:  # the encoder's weights, or the random head that `seed` should give again
         raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
-    models.set_trainable(model, config["train"])
+    models.apply_mode(model, config, cell["seed"])
     models.load_trained(folder / "trained.safetensors", model)
     batches = models.place(model, device)
     gc.freeze()

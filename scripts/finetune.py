@@ -56,7 +56,7 @@ def main() -> None:
 
     # Model
     model, start = models.load_classifier(arguments.backbone, models.outputs_of(task), cell["seed"])
-    models.set_trainable(model, config["train"])
+    models.apply_mode(model, config, cell["seed"])
     trainable, total = models.count_parameters(model)
     batches = models.place(model, device)
     gc.freeze()

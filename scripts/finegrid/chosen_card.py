@@ -28,7 +28,8 @@ def chosen_card(best: dict, cells: list[dict], metrics: dict, test: dict) -> str
     if test["score"] is None:
         tested = "the labels are hidden, so there is no score"
     else:
-        tested = f"{metric} {test['score']:.3f} on {test['data']['test']['rows']:,} rows ({escape(test['data']['test']['origin'])})"
+        split = test["data"]["test"]
+        tested = f"{metric} {test['score']:.3f} on {split['rows']:,} rows ({escape(split['origin'])})"
     edges = best["chosen"]["edges"]
     note = f"\nEdge of the grid: {'; '.join(edges)}.\n" if edges else ""
     return f"""---

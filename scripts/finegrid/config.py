@@ -16,7 +16,7 @@ from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
 from finegrid.hub import MODEL_FILES
 from finegrid.metrics import METRICS
-from finegrid.modes import MODES
+from finegrid.modes import EVERYTHING, HEAD, MODES
 from finegrid.tasks import EMBEDDED, HELD_OUT, TASKS, patterns_of
 
 
@@ -61,7 +61,7 @@ def plan(config: dict, task: str, mode: str) -> dict:
         "config": {
             "model": config["model"],
             "task": task_settings(config, task),
-            "train": config["modes"][mode]["train"],
+            **{key: config["modes"][mode][key] for key in ("train", "random", "peft") if key in config["modes"][mode]},
             **config["training"],
         },
     }
@@ -254,11 +254,20 @@ def _check_mirror(config: dict) -> None:
 
 
 def _complete_mode(name: str, mode: dict, learning_rates: list[str]) -> None:
+    if {"random", "peft"} <= mode.keys():
+        raise InputError(f"modes.{name}: 'random' and 'peft' are two modes; expected one of them")
     if "train" not in mode:
-        if name not in MODES:
+        if name in MODES:
+            mode["train"] = MODES[name]["train"]
+        elif "random" in mode:
+            mode["train"] = EVERYTHING
+        elif "peft" in mode:
+            mode["train"] = [HEAD]
+        else:
             known = ", ".join(MODES)
-            raise InputError(f"modes: unknown mode {name!r}; expected one of {known}, or a 'train' list of its own")
-        mode["train"] = MODES[name]["train"]
+            raise InputError(
+                f"modes: unknown mode {name!r}; expected one of {known}, or one with 'train', 'random' or 'peft'"
+            )
     for pattern in mode["train"]:
         try:
             re.compile(pattern)
