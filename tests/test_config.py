@@ -94,7 +94,7 @@ BAD = [
     ("tasks.mine", OWN | {"repo": "a/b"}, ["tasks.mine", "'repo' is not for source 'files'"]),
     ("tasks.mine", OWN | {"held_out": {"share": 1}}, ["tasks.mine.held_out.share", "1", "below 1"]),
     ("tasks.mine", OWN | {"sample": {"train": 9, "test": 9}}, ["tasks.mine.sample.test", "carve_out"]),
-    ("tasks.../up", OWN, ["tasks", "'../up'", "letters, digits"]),
+    ("tasks.a/b", OWN, ["tasks", "'a/b'", "letters, digits"]),
     (
         "tasks.cola",
         {"source": "hub", "max_length": 8, "held_out": {"share": 0.1}},

@@ -218,7 +218,7 @@ def test_tasks_of_one_s_own_run_to_the_tables(own_run):
 
 def test_predictions_for_hidden_labels_are_as_a_server_takes_them(own_run):
     folder = own_run / "results/mine/submissions/bitfit-head"
-    assert sorted(path.name for path in folder.iterdir()) == ["stars.tsv", "submission.zip"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["stars.tsv", "submission.zip"]
     header, *rows = (folder / "stars.tsv").read_text().splitlines()
     assert header == "index\tprediction"
     assert [row.split("\t")[0] for row in rows] == ["0", "1", "2", "3", "4"]
