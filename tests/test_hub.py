@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pandas
 import pytest
@@ -135,10 +136,10 @@ def test_the_study_runs_on_a_hub_and_only_fetch_uses_it(hub_folder, hub_clone, t
     assert not (tmp_path / "no-network" / "tried").exists()
 
 
-def test_the_guard_of_these_tests_works(tmp_path, hub_clone, no_network):
-    done = hub_run(hub_clone, "fetch", **no_network, HF_HUB_DISABLE_XET="1")
-    assert done.returncode != 0
-    assert "scripts/fetch.py" in (tmp_path / "no-network" / "tried").read_text()
+def test_the_guard_of_these_tests_works(tmp_path, no_network):
+    asking = "import httpx2; httpx2.get('http://127.0.0.1:9')"
+    assert run(sys.executable, "-c", asking, cwd=tmp_path, **no_network).returncode != 0
+    assert "127.0.0.1" in (tmp_path / "no-network" / "tried").read_text()
 
 
 def test_a_task_that_joins_fetches_its_files_and_remakes_nothing(hub_folder, hub_clone, tmp_path):
