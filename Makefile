@@ -13,7 +13,7 @@ run: .venv/installed
 
 # All that a configuration takes from the hub, fetched or checked: with its lock file it runs without internet.
 mirror: .venv/installed
-	$(BIN)/snakemake fetch --force --cores 1 --configfile $(CONFIG)
+	$(BIN)/snakemake fetch --forceall --cores 1 --configfile $(CONFIG)
 
 test: lint
 	$(BIN)/python -m pytest

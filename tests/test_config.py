@@ -7,7 +7,7 @@ import yaml
 from conftest import REPOSITORY, edit_config, snakemake
 
 from finegrid import grid
-from finegrid.config import complete, plan, plans
+from finegrid.config import complete, plan, plans, wanted
 from finegrid.errors import InputError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -34,6 +34,17 @@ def test_the_study_is_to_the_letter():
     assert settings["task"]["held_out"] == {"share": 0.2, "seed": 3463}
     assert (settings["task"]["max_length"], settings["epochs"]) == (512, 4)
     assert (settings["weight_decay"], settings["warmup"], settings["max_grad_norm"]) == (0, 0, 1.0)
+
+
+def test_what_is_wanted_of_the_hub_is_what_is_of_that_source():
+    config = complete(load("imdb"), SCHEMA, "imdb")
+    assert {reader: list(files) for reader, files in wanted(config).items()} == {
+        "model": ["models/google/bert_uncased_L-2_H-128_A-2"],
+        "data/imdb": ["datasets/stanfordnlp/imdb"],
+    }
+    config["tasks"]["imdb"]["source"] = "embedded"
+    assert list(wanted(config)) == ["model"]
+    assert wanted(complete(load("smoke"), SCHEMA, "smoke")) == {}
 
 
 def test_a_mode_may_have_its_own_learning_rates():

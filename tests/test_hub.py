@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pandas
 import pytest
@@ -88,8 +89,8 @@ def assert_done(done):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def error_line(clone, rule: str) -> str:
-    log = (clone / f"results/hub-smoke/logs/{rule}.log").read_text()
+def error_line(clone, job: str) -> str:
+    log = (clone / f"results/hub-smoke/logs/{job}.log").read_text()
     assert "Traceback" not in log
     (line,) = [line for line in log.splitlines() if line.startswith("error:")]
     return line
@@ -121,7 +122,7 @@ def test_the_study_runs_on_a_hub_and_only_fetch_uses_it(hub_folder, hub_clone, t
 
     # Nothing is left to do, and what was fetched anew as it was remakes nothing.
     assert planned_jobs(hub_clone, config="config/hub.yaml") == {}
-    assert_done(hub_run(hub_clone, "fetch", "--force", **no_network))
+    assert_done(hub_run(hub_clone, "fetch", "--forceall", **no_network))
     assert planned_jobs(hub_clone, config="config/hub.yaml") == {}
 
     # Carried along with its lock file, the mirror is all that another machine needs.
@@ -135,25 +136,22 @@ def test_the_study_runs_on_a_hub_and_only_fetch_uses_it(hub_folder, hub_clone, t
     assert not (tmp_path / "no-network" / "tried").exists()
 
 
-def test_the_guard_of_these_tests_works(tmp_path, hub_clone, no_network):
-    done = hub_run(hub_clone, "fetch", **no_network, HF_HUB_DISABLE_XET="1")
-    assert done.returncode != 0
-    assert "scripts/fetch.py" in (tmp_path / "no-network" / "tried").read_text()
+def test_the_guard_of_these_tests_works(tmp_path, no_network):
+    asking = "import httpx2; httpx2.get('http://127.0.0.1:9')"
+    assert run(sys.executable, "-c", asking, cwd=tmp_path, **no_network).returncode != 0
+    assert "127.0.0.1" in (tmp_path / "no-network" / "tried").read_text()
 
 
 def test_a_task_that_joins_fetches_its_files_and_remakes_nothing(hub_folder, hub_clone, tmp_path):
+    stats = [f"results/hub-smoke/data/{task}/stats.json" for task in ("imdb", "mrpc")]
     with serve(hub_folder) as server:
         environment = hub_environment(server, tmp_path / "cache")
-        assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
-        edit_config(
-            hub_clone,
-            lambda config: config["tasks"].update(mrpc={"source": "hub", "max_length": 16}),
-            "config/hub.yaml",
-        )
-        planned = planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
-        assert planned == {"fetch": 1, "prepare": 1}
-        assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
-    assert planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml") == {}
+        assert_done(hub_run(hub_clone, stats[0], **environment))
+        mrpc = {"source": "hub", "max_length": 16}
+        edit_config(hub_clone, lambda config: config["tasks"].update(mrpc=mrpc), "config/hub.yaml")
+        assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {"fetch_for": 1, "prepare": 1}
+        assert_done(hub_run(hub_clone, *stats, **environment))
+    assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {}
 
 
 def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_path):
@@ -169,14 +167,14 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
         (hub_clone / "mirror" / "models" / MODEL / "vocab.txt").open("a").write("tampered\n")
         assert hub_run(hub_clone, "--forcerun", "backbone", "--until", "backbone", **environment).returncode != 0
         assert "vocab.txt: is not the file" in error_line(hub_clone, "backbone")
-        assert hub_run(hub_clone, "fetch", "--force", **environment).returncode != 0
-        line = error_line(hub_clone, "fetch")
+        assert hub_run(hub_clone, "fetch", "--forceall", **environment).returncode != 0
+        line = error_line(hub_clone, "fetch/model")
         assert "config/hub.lock.json" in line and "vocab.txt" in line and REVISION in line
 
         # Renewed as the README says.
         server.revision = "f" * 40
         lock_file.unlink()
-        assert_done(hub_run(hub_clone, "fetch", "--force", **environment))
+        assert_done(hub_run(hub_clone, "fetch", "--forceall", **environment))
         assert "backbone" in planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
         assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
     provenance = json.loads((hub_clone / "results/hub-smoke/backbone/provenance.json").read_text())
@@ -189,7 +187,7 @@ def test_a_hub_that_does_not_answer_is_told_in_one_line(reachable, hub_clone, tm
         environment = hub_environment(server, tmp_path / "cache")
         done = hub_run(hub_clone, **environment | ({} if reachable else {"HF_HUB_OFFLINE": "1"}))
     assert done.returncode != 0
-    line = error_line(hub_clone, "fetch")
-    assert line.startswith("error: datasets/stanfordnlp/imdb: cannot be fetched from the hub")
+    line = error_line(hub_clone, "fetch/model")
+    assert line.startswith(f"error: models/{MODEL}: cannot be fetched from the hub")
     assert not (hub_clone / "config" / "hub.lock.json").exists()
     assert not (hub_clone / "results/hub-smoke/backbone").exists()

@@ -79,27 +79,18 @@ def local_files(task: dict) -> list[str]:
     return [path for pattern in patterns_of(task) for path in sorted(glob.glob(pattern))]
 
 
-def wanted(config: dict) -> dict[str, list[str]]:
-    """Return what a complete configuration takes from the hub: for each repository, by its key, glob patterns."""
-    patterns: dict[str, set] = {}
-    for files in [wanted_of_model(config), *(wanted_of_task(config, task) for task in config["tasks"])]:
-        for key in files:
-            patterns.setdefault(key, set()).update(files[key])
-    return {key: sorted(patterns[key]) for key in sorted(patterns)}
+def wanted(config: dict) -> dict[str, dict[str, list[str]]]:
+    """Return what a complete configuration takes from the hub, for the model and each task of that source.
 
-
-def wanted_of_model(config: dict) -> dict[str, list[str]]:
-    """Return what the model takes from the hub, in the form of `wanted`; {} if it is of another source."""
-    model = config["model"]
-    return {f"models/{model['repo']}": MODEL_FILES} if model["source"] == "hub" else {}
-
-
-def wanted_of_task(config: dict, task: str) -> dict[str, list[str]]:
-    """Return what a task takes from the hub, in the form of `wanted`; {} if it is of another source."""
-    settings = task_settings(config, task)
-    if settings["source"] != "hub":
-        return {}
-    return {f"datasets/{settings['repo']}": patterns_of(settings)}
+    {"model": {"models/owner/name": [glob patterns]}, "data/<task>": {"datasets/owner/name": [glob patterns]}}
+    """
+    files = {}
+    if config["model"]["source"] == "hub":
+        files["model"] = {f"models/{config['model']['repo']}": MODEL_FILES}
+    for name, task in config["tasks"].items():
+        if task["source"] == "hub":
+            files[f"data/{name}"] = {f"datasets/{task['repo']}": sorted(patterns_of(task))}
+    return files
 
 
 # JSON counts 16.0 as an integer and Python counts True as one and NaN as a number; here none of them is.

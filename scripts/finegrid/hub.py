@@ -36,11 +36,11 @@ def repository(kind: str, name: str, patterns: list[str], mirror, fetched=None) 
     entry = pinned(read_json(fetched), key, patterns)
     for name in sorted(files.keys() | entry["files"].keys()):
         if name not in files:
-            raise InputError(f"{folder / name}: is missing; `snakemake fetch --force` fetches it")
+            raise InputError(f"{folder / name}: is missing; `snakemake fetch --forceall` fetches it")
         if name not in entry["files"]:
             raise InputError(f"{folder / name}: is no file of the revision {entry['revision']}; remove it")
         if files[name] != entry["files"][name]:
-            raise InputError(f"{folder / name}: is not the file of {fetched}; `snakemake fetch --force` fetches it")
+            raise InputError(f"{folder / name}: is not the file of {fetched}; `snakemake fetch --forceall` fetches it")
     return folder, entry
 
 

@@ -16,7 +16,6 @@ def make_hub_model(settings: dict, folder, mirror, fetched=None) -> dict:
     not there, or if the model needs code of the repository.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     source, entry = hub.repository("models", settings["repo"], hub.MODEL_FILES, mirror, fetched)
@@ -29,8 +28,9 @@ def make_hub_model(settings: dict, folder, mirror, fetched=None) -> dict:
         tokenizer = AutoTokenizer.from_pretrained(source, **safely)
     except pickle.UnpicklingError:
         raise InputError(f"{source / hub.WEIGHTS[1]}: holds more than weights, or is damaged; it was not run") from None
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{source}: cannot be loaded: {' '.join(str(error).split())}") from None
+    except Exception as error:  # a damaged file, or one of another kind, can make the libraries raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{source}: cannot be loaded: {reason}") from None
     drawn = sorted(loading["missing_keys"])
     if len(drawn) == len(model.state_dict()):
         raise InputError(f"{source}: none of its weights is one of {type(model).__name__}")

@@ -1,9 +1,8 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
 from finegrid import embedded_model, grid
-from finegrid.config import complete, local_files, plan, task_settings, wanted, wanted_of_model, wanted_of_task
+from finegrid.config import complete, local_files, plan, task_settings, wanted
 from finegrid.errors import InputError
 from finegrid.files import check_writable, read_json
-from finegrid.hub import pinned
 from finegrid.sourcecode import code_hash
 
 # Relative, so that a run that is moved or copied is still the same run.
@@ -24,6 +23,7 @@ DATA = f"{RUN}/data/{{task}}"
 MODE = f"{RUN}/{grid.MODE_FOLDER}"
 CELL = f"{RUN}/{grid.CELL_FOLDER}"
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
+WANTED = wanted(config)
 PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
 
 
@@ -37,17 +37,9 @@ def shipped_model(wildcards):
     return read_json(embedded_model.FOLDER / "provenance.json", "files", "model.safetensors")
 
 
-def pins(fetched, files):
-    """Return revision and sha256 of these files of the hub, so that others in their place remake what is made of them.
-
-    The time of fetched.json does not tell: it is new with every other repository that is fetched. Before the
-    first fetch there is none, and Snakemake asks again once there is.
-    """
-    if not files:
-        return None
-    with open(fetched, encoding="utf-8") as file:
-        entries = json.load(file)
-    return {key: pinned(entries, key, patterns) for key, patterns in files.items() if key in entries}
+def fetched(reader):
+    """List what `fetch_for` writes for the model or a task, if it is of source 'hub'."""
+    return [f"{RUN}/fetched/{reader}.json"] if reader in WANTED else []
 
 
 def cell_settings(wildcards):

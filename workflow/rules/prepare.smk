@@ -1,34 +1,43 @@
-# What every cell starts from. Only `fetch` uses the network: it fills the mirror with what is taken from the hub,
-# and the others read from there. All run where Snakemake runs.
+# What every cell starts from. Only `fetch_for` uses the network: it fills the mirror with what is taken from the hub,
+# from where the others read. All run where Snakemake runs.
 localrules:
     fetch,
+    fetch_for,
     backbone,
     prepare,
 
 
+# All that the configuration takes from the hub: `snakemake fetch`.
 rule fetch:
+    input:
+        [path for reader in WANTED for path in fetched(reader)],
+
+
+# Apart for the model and each task, so that a task that joins remakes nothing of the others. The code is no parameter:
+# whatever fetched them, the files are those that the lock file pins.
+rule fetch_for:
     output:
-        fetched=f"{RUN}/fetched.json",
+        f"{RUN}/fetched/{{reader}}.json",
     log:
-        f"{RUN}/logs/fetch.log",
+        f"{RUN}/logs/fetch/{{reader}}.log",
+    wildcard_constraints:
+        reader="|".join(map(re.escape, WANTED)) or "(?!)",
     conda:
         "../../environment.yml"
     params:
-        wanted=grid.canonical_json(wanted(config)),
+        wanted=lambda wildcards: grid.canonical_json(WANTED[wildcards.reader]),
         mirror=config["mirror"],
         lock=str(LOCK_FILE),
-        code=code_hash("fetch"),
     message:
-        "Fetching from the hub what {params.mirror} lacks"
+        "Fetching what {params.mirror} lacks: {wildcards.reader}"
     shell:
         "python scripts/fetch.py {params.wanted:q} --mirror {params.mirror:q} --lock {params.lock:q}"
-        " --output {output.fetched:q} >{log:q} 2>&1"
+        " --output {output:q} >{log:q} 2>&1"
 
 
 rule backbone:
     input:
-        # Not its time tells whether the files are others, but `pins`.
-        fetched=ancient(rules.fetch.output.fetched) if config["model"]["source"] == "hub" else [],
+        fetched=fetched("model"),
     output:
         model=f"{BACKBONE}/model.safetensors",
         config=f"{BACKBONE}/config.json",
@@ -46,7 +55,6 @@ rule backbone:
         name=config["model"]["name"],
         model=grid.canonical_json(config["model"]),
         mirror=config["mirror"],
-        pins=lambda wildcards, input: pins(input.fetched, wanted_of_model(config)),
         folder=subpath(output.model, parent=True),
         shipped=shipped_model,
         code=code_hash("backbone"),
@@ -61,9 +69,7 @@ rule prepare:
     input:
         tokenizer=rules.backbone.output.tokenizer,
         files=lambda wildcards: local_files(config["tasks"][wildcards.task]),
-        fetched=lambda wildcards: (
-            ancient(rules.fetch.output.fetched) if config["tasks"][wildcards.task]["source"] == "hub" else []
-        ),
+        fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
     output:
         train=f"{DATA}/train.safetensors",
         validation=f"{DATA}/validation.safetensors",
@@ -80,7 +86,6 @@ rule prepare:
         task=lambda wildcards: grid.canonical_json(task_settings(config, wildcards.task)),
         tokenizer=subpath(input.tokenizer, parent=True),
         mirror=config["mirror"],
-        pins=lambda wildcards, input: pins(input.fetched, wanted_of_task(config, wildcards.task)),
         folder=subpath(output.stats, parent=True),
         code=code_hash("prepare"),
     message:
