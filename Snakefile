@@ -33,6 +33,7 @@ wildcard_constraints:
 
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/export.smk"
@@ -42,3 +43,4 @@ rule all:
     default_target: True
     input:
         TABLES,
+        ANATOMY,

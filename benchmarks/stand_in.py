@@ -7,6 +7,7 @@ from pathlib import Path
 
 FILES = {
     "backbone": ["config.json", "model.safetensors", "tokenizer.json", "provenance.json"],
+    "anatomy": ["imdb.md", "imdb.html"],
     "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "stats.json"],
     "finetune": ["trained.safetensors", "validation.safetensors", "metrics.json"],
     "evaluate": ["test.safetensors", "test.json"],
