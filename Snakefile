@@ -33,6 +33,7 @@ wildcard_constraints:
 
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
 include: "workflow/rules/submit.smk"
@@ -44,3 +45,4 @@ rule all:
     input:
         TABLES,
         SUBMISSIONS,
+        ANATOMY,

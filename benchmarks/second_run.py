@@ -36,7 +36,7 @@ def main() -> None:
             shutil.copytree(REPOSITORY / name, Path(folder, name))
         for name in ("Snakefile", "environment.yml"):
             shutil.copy2(REPOSITORY / name, folder)
-        for name in ("backbone", "prepare", "finetune", "evaluate"):
+        for name in ("backbone", "prepare", "anatomy", "finetune", "evaluate"):
             shutil.copy2(REPOSITORY / "benchmarks" / "stand_in.py", Path(folder, "scripts", f"{name}.py"))
         Path(folder, "config", "bench.yaml").write_text(CONFIG)
 

@@ -69,6 +69,14 @@ def test_it_predicts_what_its_cell_predicted(exported, mode):
     assert abs(np.roll(logits, 1, axis=0) - stored).max() > TOLERANCE  # another row's logits would not pass
 
 
+def test_the_readme_s_lines_run(exported, monkeypatch, capsys):
+    (lines,) = re.findall(r"^```python\n(.*?)^```", (exported / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert "results/default/export/" in lines
+    monkeypatch.chdir(exported)
+    exec(lines.replace("results/default/", "results/smoke/"), {})
+    assert re.match(r"\[\{'label': '(neg|pos)', 'score': 0\.\d+\}\]\n", capsys.readouterr().out)
+
+
 def test_the_folder_is_standard_whole_and_readable(exported):
     folder = exported / EXPORT / "full"
     for name, sha256 in read_json(folder / "provenance.json", "files").items():

@@ -212,7 +212,9 @@ def test_an_unusable_results_folder_is_told_before_anything_runs(clone):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("script", ["backbone", "prepare", "finetune", "choose", "evaluate", "tables"])
+@pytest.mark.parametrize(
+    "script", ["backbone", "prepare", "anatomy", "finetune", "choose", "evaluate", "tables", "export"]
+)
 def test_each_script_explains_itself(script, clone):
     done = run("python", f"scripts/{script}.py", "--help", cwd=clone)
     assert done.returncode == 0
