@@ -43,6 +43,7 @@ include: "workflow/rules/export.smk"
 rule all:
     default_target: True
     input:
+        CHOICES,
         TABLES,
         SUBMISSIONS,
         ANATOMY,

@@ -20,6 +20,7 @@ from transformers import AutoTokenizer
 
 from finegrid import reviews
 from finegrid.files import sha256, write_json
+from finegrid.splits import Rows
 from finegrid.tasks import TASKS
 
 GOLDEN = Path(__file__).parent / "golden-anatomy"
@@ -184,7 +185,8 @@ def test_padding_and_pairs_are_those_of_transformers(smoke_run, tmp_path, column
     task = {"name": "sentences", "text": columns, "label": "label", "classes": ["no", "yes"], "max_length": 64}
     tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
     tokenizer.enable_truncation(64)
-    stats = prepare.tokenise(tokenizer, rows, task, tmp_path / "train.safetensors")
+    split = Rows(rows, {"train": len(rows)}, "made here")
+    stats = prepare.tokenise(tokenizer, split, task, tmp_path / "train.safetensors")
     write_json(tmp_path / "stats.json", {"task": task, "splits": {"train": stats}})
 
     page = anatomy.describe(tmp_path, backbone)

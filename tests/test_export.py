@@ -21,7 +21,6 @@ from finegrid import reviews
 from finegrid.chosen_card import chosen_card
 from finegrid.files import check_sha256, read_json
 from finegrid.grid import cell_folder
-from finegrid.results import best_seed
 from finegrid.tasks import TASKS
 
 CELLS = "results/smoke/cells/imdb"
@@ -189,13 +188,3 @@ def test_where_all_diverged_there_is_nothing_to_export(finished):
     log = (finished / "results/smoke/logs/export/imdb/full.log").read_text()
     assert log == f"error: {CELLS}/full/best.json: nothing to export of imdb, full: every setting diverged\n"
     assert not list(finished.glob(f"{EXPORT}/full/*"))
-
-
-def seed(name: int, score: float, loss: float) -> dict:
-    return {"cell": {"seed": name}, "validation": {"last": {"score": score, "loss": loss}}}
-
-
-def test_the_best_seed_is_by_score_then_loss_then_order():
-    assert best_seed([seed(0, 0.8, 0.5), seed(1, 0.9, 0.7)])["cell"]["seed"] == 1
-    assert best_seed([seed(0, 0.8, 0.5), seed(1, 0.8, 0.4)])["cell"]["seed"] == 1
-    assert best_seed([seed(5, 0.8, 0.5), seed(1, 0.8, 0.5)])["cell"]["seed"] == 5

@@ -71,6 +71,15 @@ def test_a_learning_rate_more_runs_just_its_cells(finished):
     assert planned_jobs(finished) == {}
 
 
+def test_a_mode_that_joins_runs_just_its_cells_and_the_tables(finished):
+    edit_config(finished, lambda config: config["modes"].update(frozen={}))
+    assert planned_jobs(finished) == {"finetune": 2, **SUMMARY}
+    done = snakemake(finished)
+    assert done.returncode == 0, done.stderr
+    assert "| frozen" in (finished / "results/smoke/tables/table2.md").read_text()
+    assert planned_jobs(finished) == {}
+
+
 def test_spellings_of_one_learning_rate_are_one_cell(finished):
     edit_config(finished, lambda config: config.update(learning_rates=[0.0003, 1.0e-3]))
     assert planned_jobs(finished) == {}

@@ -37,7 +37,7 @@ rule export_chosen:
 
 rule export:
     input:
-        best=expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"]),
+        best=CHOICES,
         models=lambda wildcards: [
             f"{EXPORT}/provenance.json".format(task=task, mode=mode)
             for task, mode in PLANS
