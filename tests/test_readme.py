@@ -5,10 +5,19 @@ import shlex
 from importlib.metadata import version
 
 import pytest
+import yaml
 from conftest import REPOSITORY, run
 
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
+from finegrid.config import complete
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's pieces of code in a language."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("bash") for line in block.splitlines()]
 
 
 def test_there_are_commands():
@@ -35,3 +44,12 @@ def test_command(command, clone):
         assert words[0] == "snakemake"
         done = run(*words, "--dry-run", cwd=clone)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_a_piece_of_configuration_is_one(block, tmp_path, monkeypatch):
+    config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
+    for name in ("run/data/train-1.csv", "run/data/test.csv", "mirror/models"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "run")
+    assert complete(config | yaml.safe_load(block), REPOSITORY / "workflow/schemas/config.schema.yaml", "README.md")
