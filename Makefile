@@ -5,11 +5,15 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint format bench pretrain clean
+.PHONY: run mirror test lint format bench pretrain clean
 
 run: .venv/installed
 	$(BIN)/snakemake --cores all --configfile $(CONFIG)
 	@cat results/$$(sed -n 's/^run: *//p' $(CONFIG))/tables/table?.md
+
+# All that a configuration takes from the hub, fetched or checked: with its lock file it runs without internet.
+mirror: .venv/installed
+	$(BIN)/snakemake fetch --forceall --cores 1 --configfile $(CONFIG)
 
 test: lint
 	$(BIN)/python -m pytest

@@ -36,6 +36,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
 
 
@@ -44,3 +45,4 @@ rule all:
     input:
         TABLES,
         ANATOMY,
+        SUBMISSIONS,

@@ -21,7 +21,7 @@ from finegrid import engine, environment, grid
 from finegrid import model as models
 from finegrid.config import complete, plan
 from finegrid.data import load_split
-from finegrid.metrics import METRICS
+from finegrid.metrics import score_all
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -68,16 +68,16 @@ def prepare(settings: dict, folder: str) -> None:
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")}
     for name, argument, *more in (("backbone", model), ("prepare", task, "--tokenizer", f"{folder}/backbone")):
         script = REPOSITORY / "scripts" / f"{name}.py"
-        command = [sys.executable, script, argument, *more, "--lock", f"{folder}/lock", "--output", f"{folder}/{name}"]
+        command = [sys.executable, script, argument, *more, "--output", f"{folder}/{name}"]
         subprocess.run(command, env=environ, check=True)
 
 
 def train(settings: dict, folder: str, batch_size: int, learning_rate: str, seed: int, dtype: torch.dtype) -> float:
     """Train one cell; return its validation score after the last epoch."""
     train_split, _ = load_split(Path(folder, "prepare"), "train")
-    validation_split, _ = load_split(Path(folder, "prepare"), "validation")
-    model, _ = models.load_classifier(Path(folder, "backbone"), len(settings["task"]["classes"]), seed)
-    models.set_trainable(model, settings["train"])
+    validation_split, stats = load_split(Path(folder, "prepare"), "validation")
+    model, _ = models.load_classifier(Path(folder, "backbone"), models.outputs_of(settings["task"]), seed)
+    models.apply_mode(model, settings, seed)
     models.place(model, "cpu")
     for _ in engine.train(
         model,
@@ -94,7 +94,8 @@ def train(settings: dict, folder: str, batch_size: int, learning_rate: str, seed
     ):
         pass
     logits = engine.predict(model, validation_split, "cpu", dtype)
-    return METRICS[settings["task"]["metric"]](logits, validation_split.labels.numpy())
+    scores = score_all(settings["task"], logits, validation_split.labels.numpy(), stats["parts"])
+    return scores[settings["task"]["metrics"][0]]
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def main() -> None:
         )
 
         results = Path(folder, "results", "scale")
-        stand_in.write("prepare", "", results / "data" / "imdb")
         all_plans = plans(complete(config, SCHEMA, "scale"))
+        stand_in.write("prepare", json.dumps(all_plans[0]["config"]["task"]), results / "data" / "imdb")
         cells = 0
         for plan in all_plans:
             for cell in grid.cells(plan):

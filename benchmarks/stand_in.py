@@ -8,28 +8,38 @@ from pathlib import Path
 FILES = {
     "backbone": ["config.json", "model.safetensors", "tokenizer.json", "provenance.json"],
     "anatomy": ["imdb.md", "imdb.html"],
-    "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "stats.json"],
+    "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "hidden.safetensors", "stats.json"],
     "finetune": ["trained.safetensors", "validation.safetensors", "metrics.json"],
-    "evaluate": ["test.safetensors", "test.json"],
+    "evaluate": ["test.safetensors", "hidden.safetensors", "test.json"],
 }
 
 
 def write(script: str, argument: str, output: Path) -> None:
     """Write into `output` what `script` would, given its first argument."""
     output.mkdir(parents=True, exist_ok=True)
-    contents = {"stats.json": {"splits": {name: {"rows": 1} for name in ("train", "validation", "test")}}}
+    contents = {}
+    if script == "prepare":
+        contents["stats.json"] = stats(json.loads(argument))
     if script == "finetune":
         contents["metrics.json"] = metrics(argument)
     if script == "evaluate":
         cell = json.loads((output / "metrics.json").read_text())["cell"]
         contents["test.json"] = {"cell": cell, "fingerprint": "0" * 64, "score": 0.5}
+        contents["test.json"]["scores"] = {"accuracy": 0.5}
     for name in FILES[script]:
         (output / name).write_text(json.dumps(contents.get(name, name)))
 
 
+def stats(task: dict) -> dict:
+    """Return the stats.json of a task."""
+    split = {"rows": 1, "origin": "", "truncated_rows": 0, "empty_texts": 0}
+    splits = {name: {**split, "parts": {name: 1}} for name in ("train", "validation", "test", "hidden")}
+    return {"task": task, "source": {}, "splits": splits, "duplicates": {}}
+
+
 def metrics(argument: str) -> dict:
     """Return the metrics of a cell, given as finetune.py takes it."""
-    epoch = {"epoch": 1, "score": 0.5, "loss": 0.7}
+    epoch = {"epoch": 1, "score": 0.5, "scores": {"accuracy": 0.5}, "loss": 0.7}
     split = {"rows": 1, "sha256": ""}
     cost = ("startup_seconds", "training_seconds", "total_seconds", "tokens", "tokens_per_second", "peak_memory_bytes")
     return {

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 import yaml
 from datasets import Dataset
-from prepare import load_splits, sample
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -31,6 +30,7 @@ from finegrid import environment, grid
 from finegrid import model as models
 from finegrid.config import complete, plans
 from finegrid.embedded_model import FOLDER
+from finegrid.splits import load_splits
 
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -51,8 +51,8 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     cells = [(cell, plan["config"]) for plan in plans(config) for cell in grid.cells(plan)]
     task = cells[0][1]["task"]
-    splits = load_splits(task, "lock.json", config["mirror"])[0]
-    data = {name: tokenise(splits[name], name, task, tokenizer, arguments.kind) for name in ("train", "validation")}
+    splits = load_splits(task, config["mirror"])[0]
+    data = {name: tokenise(splits[name].rows, task, tokenizer, arguments.kind) for name in ("train", "validation")}
     results = []
     for cell, settings in cells[first::processes]:
         started = time.perf_counter()
@@ -62,9 +62,7 @@ def main() -> None:
     print(json.dumps({"cells": results, "peak_memory_bytes": peak}))
 
 
-def tokenise(rows, name: str, task: dict, tokenizer, kind: str) -> Dataset:
-    if "sample" in task:
-        rows = sample(rows, task["sample"][name], task, name)
+def tokenise(rows, task: dict, tokenizer, kind: str) -> Dataset:
     texts = [list(rows[column]) for column in task["text"]]
     padding = "max_length" if kind == "plain" else False
     encoded = tokenizer(*texts, truncation=True, max_length=task["max_length"], padding=padding)
@@ -74,9 +72,9 @@ def tokenise(rows, name: str, task: dict, tokenizer, kind: str) -> Dataset:
 def train(cell: dict, settings: dict, data: dict, tokenizer, arguments) -> float:
     """Train one cell; return the accuracy on validation after the last epoch."""
     set_seed(cell["seed"])
-    classes = len(settings["task"]["classes"])
-    model = AutoModelForSequenceClassification.from_pretrained(FOLDER, num_labels=classes, dtype="float32")
-    models.set_trainable(model, settings["train"])
+    outputs = models.outputs_of(settings["task"])
+    model = AutoModelForSequenceClassification.from_pretrained(FOLDER, num_labels=outputs, dtype="float32")
+    models.apply_mode(model, settings, cell["seed"])
     batch_size, best = cell["batch_size"], arguments.kind == "best"
     accuracies = []
 

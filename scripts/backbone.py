@@ -3,8 +3,7 @@
 
 A standard transformers folder (config.json, model.safetensors, tokenizer) with provenance.json, which
 says where the weights come from and holds the sha256 of every file. A model of source 'embedded' comes
-with finegrid; one of source 'hub' is fetched, the only use of the network here;
-one of source 'mirror' is taken from a folder.
+with finegrid; one of source 'hub' or 'mirror' is read from the mirror, without the network.
 """
 
 import argparse
@@ -22,7 +21,7 @@ def main() -> None:
         if settings["source"] in ("hub", "mirror"):
             from finegrid.hub_model import make_hub_model
 
-            return {"model": settings, **make_hub_model(settings, folder, arguments.lock, arguments.mirror)}
+            return {"model": settings, **make_hub_model(settings, folder, arguments.mirror, arguments.fetched)}
         from finegrid.embedded_model import make_embedded_model, make_random_model
 
         make_model = {"embedded": make_embedded_model, "random": make_random_model}[settings["source"]]
@@ -34,8 +33,8 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="the configuration's `model` block as JSON")
-    parser.add_argument("--lock", required=True, help="lock file of the hub's files")
-    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories, for source 'mirror'")
+    parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories")
+    parser.add_argument("--fetched", nargs="?", help="what fetch.py wrote, for source 'hub'")
     parser.add_argument("--output", required=True, help="folder for the model")
     return parser.parse_args()
 

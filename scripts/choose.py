@@ -1,32 +1,32 @@
 #!/usr/bin/env python3
 """Choose the best setting of one (task, mode) by its validation score.
 
-A setting is a batch size and a learning rate; its score is the mean over the seeds of the last
-epoch's validation score. Ties go to the lower validation loss. A setting with a diverged cell is
-never chosen. The test split plays no part. Writes best.json.
+A setting is a batch size and a learning rate; its score is the last epoch's on validation, by the task's
+first metric, as a mean over the seeds. Ties go to the lower validation loss. A setting with a diverged
+cell is never chosen. The test split plays no part. Writes best.json.
 """
 
 import argparse
 
 from finegrid import errors
 from finegrid.files import parse_json, write_json
-from finegrid.results import all_ok, by_setting, read_cells, score
+from finegrid.results import all_ok, by_setting, merit, read_cells, score
 
 
 def main() -> None:
     arguments = parse_arguments()
     plan = parse_json(arguments.plan, "plan")
     settings = by_setting(read_cells(plan, arguments.results))
-    scored = [(score(cells), setting) for setting, cells in settings.items() if all_ok(cells)]
-    best = max(scored, key=lambda item: item[0], default=None)
-    result = {"plan": plan, "tried": len(settings), "diverged": len(settings) - len(scored), "chosen": None}
+    ok = {setting: cells for setting, cells in settings.items() if all_ok(cells)}
+    best = max(ok, key=lambda setting: merit(ok[setting]), default=None)
+    result = {"plan": plan, "tried": len(settings), "diverged": len(settings) - len(ok), "chosen": None}
     if best is not None:
-        (validation, _), (batch_size, learning_rate) = best
+        batch_size, learning_rate = best
         result["chosen"] = {
             "batch_size": batch_size,
             "learning_rate": learning_rate,
-            "validation": validation,
-            "cells": [metrics["cell"] for metrics in settings[batch_size, learning_rate]],
+            "validation": score(ok[best])[0],
+            "cells": [metrics["cell"] for metrics in ok[best]],
             "edges": edges(plan, batch_size, learning_rate),
         }
     write_json(arguments.output, result)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Score one chosen cell on the test split: the only script that reads it.
 
-Writes test.json and the per-example predictions, test.safetensors, beside the cell's metrics.json.
+Writes test.json and the per-example predictions, test.safetensors, beside the cell's metrics.json, and
+hidden.safetensors, the predictions for the test split whose labels are hidden. Either may have no rows.
 """
 
 import argparse
@@ -29,35 +30,42 @@ def main() -> None:
     from finegrid import engine, environment
     from finegrid import model as models
     from finegrid.data import load_split
-    from finegrid.metrics import METRICS
+    from finegrid.metrics import score_all
     from finegrid.predictions import save_predictions
 
     torch.set_num_threads(arguments.threads)
     device = environment.choose_device()
     dtype = environment.choose_dtype(device)
 
-    split, data = load_split(arguments.data, "test")
-    model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
+    task = config["task"]
+    splits = {name: load_split(arguments.data, name) for name in ("test", "hidden")}
+    model, start = models.load_classifier(arguments.backbone, models.outputs_of(task), cell["seed"])
     if start != metrics["start"]:  # the encoder's weights, or the random head that `seed` should give again
         raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
-    models.set_trainable(model, config["train"])
+    models.apply_mode(model, config, cell["seed"])
     models.load_trained(folder / "trained.safetensors", model)
     batches = models.place(model, device)
     gc.freeze()
     gc.enable()
 
-    logits = engine.predict(model, split, device, dtype)
-    labels = split.labels.numpy()
-    metric = config["task"]["metric"]
-    save_predictions(folder / "test.safetensors", logits, labels)
+    logits = {name: engine.predict(model, split, device, dtype) for name, (split, _) in splits.items()}
+    labels = {name: split.labels.numpy() for name, (split, _) in splits.items()}
+    for name in splits:
+        save_predictions(folder / f"{name}.safetensors", logits[name], labels[name])
+    data = {name: stats for name, (_, stats) in splits.items()}
+    scores, loss = None, None
+    if len(labels["test"]):
+        scores = score_all(task, logits["test"], labels["test"], data["test"]["parts"])
+        loss = engine.mean_loss(logits["test"], labels["test"])
     write_json(
         folder / "test.json",
         {
             "cell": cell,
             "fingerprint": metrics["fingerprint"],
-            "metric": metric,
-            "score": METRICS[metric](logits, labels),
-            "loss": engine.mean_loss(logits, labels),
+            "metric": task["metrics"][0],
+            "score": scores and scores[task["metrics"][0]],
+            "scores": scores,
+            "loss": loss,
             "data": data,
             "environment": {**environment.describe(device, dtype), "batches": batches},
         },

@@ -49,10 +49,10 @@ def save_model(folder: Path, metrics: dict, trained: Path, backbone: str) -> Non
 
     config = metrics["config"]
     classes = config["task"]["classes"]
-    model, start = models.load_classifier(backbone, len(classes) if classes else 1, metrics["cell"]["seed"])
+    model, start = models.load_classifier(backbone, models.outputs_of(config["task"]), metrics["cell"]["seed"])
     if start != metrics["start"]:
         raise InputError(f"{trained}/metrics.json: the cell did not start from the model that is now made here")
-    models.set_trainable(model, config["train"])
+    models.apply_mode(model, config, metrics["cell"]["seed"])
     models.load_trained(trained / "trained.safetensors", model)
     if "peft" in config:
         model = models.merge_adapters(model)

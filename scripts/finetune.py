@@ -25,7 +25,8 @@ def main() -> None:
 
     # Settings
     cell, config = read_cell(arguments.cell)
-    metric = config["task"]["metric"]
+    task = config["task"]
+    metric = task["metrics"][0]
 
     # Not before the settings are known to be good, as these imports take seconds; a third less without a search
     # for garbage among all the objects that they make.
@@ -36,7 +37,7 @@ def main() -> None:
     from finegrid import engine, environment, features
     from finegrid import model as models
     from finegrid.data import load_split
-    from finegrid.metrics import METRICS
+    from finegrid.metrics import score_all, to_maximise
     from finegrid.predictions import save_predictions
 
     torch.set_num_threads(arguments.threads)
@@ -54,8 +55,8 @@ def main() -> None:
     labels = validation_split.labels.numpy()
 
     # Model
-    model, start = models.load_classifier(arguments.backbone, len(config["task"]["classes"]), cell["seed"])
-    models.set_trainable(model, config["train"])
+    model, start = models.load_classifier(arguments.backbone, models.outputs_of(task), cell["seed"])
+    models.apply_mode(model, config, cell["seed"])
     trainable, total = models.count_parameters(model)
     batches = models.place(model, device)
     gc.freeze()
@@ -91,9 +92,9 @@ def main() -> None:
         if diverged:
             print(f"epoch {len(history) + 1} of {config['epochs']}: diverged", flush=True)
             break
-        score = METRICS[metric](logits, labels)
-        history.append({"epoch": len(history) + 1, "score": score, "loss": loss})
-        print(f"epoch {len(history)} of {config['epochs']}: validation {metric} {score:.4f}", flush=True)
+        scores = score_all(task, logits, labels, validation_data["parts"])
+        history.append({"epoch": len(history) + 1, "score": scores[metric], "scores": scores, "loss": loss})
+        print(f"epoch {len(history)} of {config['epochs']}: validation {metric} {scores[metric]:.4f}", flush=True)
     seconds = time.monotonic() - training_started
 
     # Result; metrics.json comes last: where it is, the cell is whole.
@@ -115,7 +116,7 @@ def main() -> None:
         "validation": {
             "metric": metric,
             "last": None if diverged else history[-1],
-            "best": None if diverged else max(history, key=lambda epoch: epoch["score"]),
+            "best": None if diverged else max(history, key=lambda epoch: to_maximise(metric, epoch["score"])),
             "history": history,
         },
         "train": {"loss": curve},

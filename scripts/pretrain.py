@@ -8,8 +8,6 @@ when it is started again.
 
 import argparse
 import itertools
-import os
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import torch
 import yaml
 
 from finegrid import environment, errors, pretraining
-from finegrid.files import replacing, sha256, write_json, write_text
+from finegrid.files import make_folder, replacing, write_text
 from finegrid.model_card import model_card
 from finegrid.schedule import learning_rate_at
 
@@ -89,16 +87,14 @@ def main() -> None:
         "hours": round(state["seconds"] / 3600, 2),
         "environment": environment.describe("cpu", dtype),
     }
-    output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as folder:
+
+    def make(folder: Path) -> dict:
         student.save(folder)
         tokenizer.save_pretrained(folder)
-        write_text(Path(folder, "README.md"), model_card(provenance))
-        names = sorted(os.listdir(folder))
-        for name in names:
-            os.replace(Path(folder, name), output / name)
-    write_json(output / "provenance.json", {**provenance, "files": {name: sha256(output / name) for name in names}})
+        write_text(folder / "README.md", model_card(provenance))
+        return provenance
+
+    make_folder(arguments.output, make)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -17,6 +17,7 @@ from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import read_json, write_text
 from finegrid.grid import MODE_FOLDER
+from finegrid.metrics import score_names, shown, to_maximise
 from finegrid.results import all_ok, by_setting, read_cells, read_test, score
 
 
@@ -24,8 +25,11 @@ def main() -> None:
     arguments = parse_arguments()
     rows = [read_row(Path(arguments.results), task, mode) for task in arguments.tasks for mode in arguments.modes]
     output = Path(arguments.output)
-    write_table(output / "table1", rows, "Table 1", "Best validation {metric} of each mode", validation_columns)
-    write_table(output / "table2", rows, "Table 2", "Test {metric} of the cell that validation chose", test_columns)
+    # Tasks of the same metrics share columns; others say in each row which metric it is.
+    columns_of = shared_columns if len({tuple(row["names"]) for row in rows}) == 1 else row_columns
+    of_validation, of_test = (partial(function, columns_of) for function in (validation_columns, test_columns))
+    write_table(output / "table1", rows, "Table 1", "Best validation {metric} of each mode", of_validation)
+    write_table(output / "table2", rows, "Table 2", "Test {metric} of the cell that validation chose", of_test)
     rates = sorted({rate for row in rows for rate in row["plan"]["learning_rates"]}, key=float)
     by_rate = partial(learning_rate_columns, rates)
     write_table(output / "table3", rows, "Table 3", "Best validation {metric} at each learning rate", by_rate)
@@ -40,33 +44,62 @@ def read_row(run_folder: Path, task: str, mode: str) -> dict:
         raise InputError(f"{folder}/best.json: belongs to {best['plan']['task']}, {best['plan']['mode']}")
     cells = read_cells(best["plan"], run_folder)
     tests = [read_test(run_folder, cell) for cell in best["chosen"]["cells"]] if best["chosen"] else []
+    data = read_json(run_folder / "data" / task / "stats.json")
     return {
         "plan": best["plan"],
         "best": best,
         "cells": cells,
         "tests": tests,
-        "data": read_json(run_folder / "data" / task / "stats.json"),
+        "data": data,
+        "names": score_names(best["plan"]["config"]["task"]["metrics"], data["splits"]["validation"]["parts"]),
     }
 
 
-def validation_columns(row: dict) -> dict:
+def shared_columns(split: str, names: list[str], scores: dict | str) -> dict:
+    """Return a column for each score; `scores` may be a word that says why there are none."""
+    return {f"{split} {shown(name)}": scores if isinstance(scores, str) else scores[name] for name in names}
+
+
+def row_columns(split: str, names: list[str], scores: dict | str) -> dict:
+    """Return one column for the score that selects, one that names it, and one for the others."""
+    first, *others = names
+    told = "" if isinstance(scores, str) else ", ".join(f"{shown(name)} {scores[name]:.3f}" for name in others)
+    value = scores if isinstance(scores, str) else scores[first]
+    return {"metric": shown(first), split: value, "also": told}
+
+
+def validation_columns(columns_of, row: dict) -> dict:
     """Return Table 1's cells of a row."""
     chosen = row["best"]["chosen"]
+    last = [metrics["validation"]["last"] for metrics in row["cells"] if chosen and metrics["cell"] in chosen["cells"]]
     return {
-        f"validation {metric(row)}": chosen["validation"] if chosen else "diverged",
+        **columns_of("validation", row["names"], mean_scores(last) if chosen else "diverged"),
         "learning rate": chosen["learning_rate"] if chosen else "",
         "batch size": chosen["batch_size"] if chosen else "",
     }
 
 
-def test_columns(row: dict) -> dict:
+def test_columns(columns_of, row: dict) -> dict:
     """Return Table 2's cells of a row."""
     trainable = row["cells"][0]["trainable"]
+    splits = row["data"]["splits"]
+    if not row["tests"]:
+        scores = "diverged"
+    elif splits["test"]["rows"]:
+        scores = mean_scores(row["tests"])
+    else:
+        scores = "hidden" if splits["hidden"]["rows"] else "no test split"
+    names = score_names(row["plan"]["config"]["task"]["metrics"], ["test"])
     return {
         "trainable parameters": trainable["total"],
         "of these in the head": trainable["head"],
-        f"test {metric(row)}": mean(test["score"] for test in row["tests"]) if row["tests"] else "diverged",
+        **columns_of("test", names, scores),
     }
+
+
+def mean_scores(results: list[dict]) -> dict[str, float]:
+    """Return the means over seeds of every score."""
+    return {name: mean(result["scores"][name] for result in results) for name in results[0]["scores"]}
 
 
 def learning_rate_columns(learning_rates: list[str], row: dict) -> dict:
@@ -75,11 +108,8 @@ def learning_rate_columns(learning_rates: list[str], row: dict) -> dict:
     for (_, rate), cells in by_setting(row["cells"]).items():
         if all_ok(cells):
             scores[rate].append(score(cells)[0])
-    return {rate: max(scores[rate], default="diverged") if rate in scores else "" for rate in learning_rates}
-
-
-def metric(row: dict) -> str:
-    return row["plan"]["config"]["task"]["metric"]
+    best = partial(max, key=partial(to_maximise, row["names"][0]), default="diverged")
+    return {rate: best(scores[rate]) if rate in scores else "" for rate in learning_rates}
 
 
 def write_table(path: Path, rows: list[dict], name: str, caption: str, columns) -> None:
@@ -89,8 +119,9 @@ def write_table(path: Path, rows: list[dict], name: str, caption: str, columns) 
         {**({"task": row["plan"]["task"]} if several_tasks else {}), "mode": row["plan"]["mode"], **columns(row)}
         for row in rows
     ]
-    caption = caption.format(metric=" or ".join(sorted({metric(row) for row in rows})))
-    notes = [*protocol_notes(rows), *warning_notes(rows)]
+    metrics = {shown(row["names"][0]) for row in rows}
+    caption = caption.format(metric=metrics.pop() if len(metrics) == 1 else "score")
+    notes = [*protocol_notes(rows), *data_notes(rows), *warning_notes(rows)]
     write_text(path.with_suffix(".md"), markdown(records, f"{name}. {caption}", notes))
     write_text(path.with_suffix(".tex"), latex(records, caption, f"tab:{path.name}", notes))
     exact = [{**record, **csv_context(row)} for record, row in zip(records, rows, strict=True)]
@@ -104,6 +135,7 @@ def csv_context(row: dict) -> dict:
         "model": row["plan"]["model"],
         "data": f"{row['plan']['task']} ({row['plan']['config']['task']['source']})",
         **{f"{name} rows": splits[name]["rows"] for name in ("train", "validation", "test")},
+        "test split": splits["test"]["origin"],
         "seeds": " ".join(map(str, row["plan"]["seeds"])),
         "note": "; ".join(row["best"]["chosen"]["edges"]) if row["best"]["chosen"] else "",
     }
@@ -118,7 +150,9 @@ def protocol_notes(rows: list[dict]) -> list[str]:
         notes.append(
             f"Data: {task} ({settings['source']}), {splits['train']['rows']:,} training, "
             f"{splits['validation']['rows']:,} validation and {splits['test']['rows']:,} test rows "
-            f"of at most {settings['max_length']} tokens."
+            f"of at most {settings['max_length']} tokens. Validation: {splits['validation']['origin']}. "
+            f"Test: {splits['test']['origin']}"
+            + (f" (the labels of {splits['hidden']['rows']:,} are hidden)." if splits["hidden"]["rows"] else ".")
         )
     seeds = first["seeds"]
     notes.append(
@@ -126,6 +160,29 @@ def protocol_notes(rows: list[dict]) -> list[str]:
         + (f"seed {seeds[0]}." if len(seeds) == 1 else f"means over the seeds {', '.join(map(str, seeds))}.")
     )
     notes.append("Validation chooses the learning rate and batch size; test is read for the chosen cell only.")
+    return notes
+
+
+def data_notes(rows: list[dict]) -> list[str]:
+    """Say what is not as it should be in the data: cut, empty and repeated texts."""
+    notes = []
+    for task, row in {row["plan"]["task"]: row for row in rows}.items():
+        data = row["data"]
+        facts = []
+        if "dropped_training_rows" in data["source"]:
+            dropped = data["source"]["dropped_training_rows"]
+            facts.append(f"{dropped:,} training rows left out, as their texts stand in a test split")
+        splits = data["splits"].items()
+        cut = [f"{split['truncated_share']:.1%} of {name}" for name, split in splits if split["truncated_rows"]]
+        if cut:
+            facts.append(f"{', '.join(cut)} cut to {data['task']['max_length']} tokens")
+        facts += [f"{split['empty_texts']:,} empty texts in {name}" for name, split in splits if split["empty_texts"]]
+        for names, count in data["duplicates"].items():
+            if count:
+                where = f"in both {names}" if " and " in names else f"more than once in {names}"
+                facts.append(f"{count:,} texts {where}")
+        if facts:
+            notes.append(f"Data of {task}: {'; '.join(facts)}.")
     return notes
 
 
@@ -171,7 +228,7 @@ def layout(records: list[dict], table_format: str) -> str:
     frame = pandas.DataFrame(records).fillna("")
     numeric = [any(not isinstance(value, str) for value in frame[column]) for column in frame]
     return tabulate(
-        [[shown(value) for value in row] for row in frame.itertuples(index=False)],
+        [[spell(value) for value in row] for row in frame.itertuples(index=False)],
         headers=frame.columns,
         tablefmt=table_format,
         colalign=["right" if right else "left" for right in numeric],
@@ -179,7 +236,7 @@ def layout(records: list[dict], table_format: str) -> str:
     )
 
 
-def shown(value) -> str:
+def spell(value) -> str:
     if isinstance(value, str):
         return value
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"

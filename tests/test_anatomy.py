@@ -20,6 +20,7 @@ from transformers import AutoTokenizer
 
 from finegrid import reviews
 from finegrid.files import sha256, write_json
+from finegrid.splits import Rows
 from finegrid.tasks import TASKS
 
 GOLDEN = Path(__file__).parent / "golden-anatomy"
@@ -116,6 +117,13 @@ def test_a_model_without_token_types_is_told(tmp_path):
     write_json(backbone / "config.json", {"model_type": "distilbert"})
     text = anatomy.markdown(anatomy.describe(data, backbone))
     assert "of type distilbert, takes input_ids and attention_mask, but no token_type_ids." in text
+    write_json(backbone / "config.json", {"model_type": "roberta", "type_vocab_size": 1})
+    assert "0 for every token" in anatomy.markdown(anatomy.describe(data, backbone))
+
+
+def test_two_separators_in_a_row_end_one_sentence():
+    tokens = ["<s>", "a", "b", "</s>", "</s>", "c", "</s>"]
+    assert anatomy.sentences(tokens, "</s>") == [1, 1, 1, 1, 1, 2, 2]
 
 
 def test_a_long_batch_is_cut_in_the_middle_and_says_so(tmp_path):
@@ -184,7 +192,7 @@ def test_padding_and_pairs_are_those_of_transformers(smoke_run, tmp_path, column
     task = {"name": "sentences", "text": columns, "label": "label", "classes": ["no", "yes"], "max_length": 64}
     tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
     tokenizer.enable_truncation(64)
-    stats = prepare.tokenise(tokenizer, rows, task, tmp_path / "train.safetensors")
+    stats = prepare.tokenise(tokenizer, Rows(rows, {"train": 100}, "here"), task, tmp_path / "train.safetensors")
     write_json(tmp_path / "stats.json", {"task": task, "splits": {"train": stats}})
 
     page = anatomy.describe(tmp_path, backbone)

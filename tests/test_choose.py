@@ -5,22 +5,34 @@ import itertools
 import choose
 import pytest
 
-from finegrid.results import all_ok, score
+from finegrid.results import all_ok, best_seed, merit, score
 
 
-def cell(score: float, loss: float = 0.5, status: str = "ok") -> dict:
+def cell(score: float, loss: float = 0.5, status: str = "ok", metric: str = "accuracy") -> dict:
     last = {"epoch": 4, "score": score, "loss": loss} if status == "ok" else None
-    return {"status": status, "validation": {"last": last}}
+    return {"status": status, "validation": {"metric": metric, "last": last}}
 
 
 def test_the_score_of_a_setting_is_the_mean_over_its_seeds():
     steady, lucky = [cell(0.8), cell(0.8)], [cell(0.9), cell(0.6)]
-    assert score(steady) > score(lucky)
-    assert score(lucky) == pytest.approx((0.75, -0.5))
+    assert merit(steady) > merit(lucky)
+    assert score(lucky) == pytest.approx((0.75, 0.5))
 
 
 def test_a_tie_goes_to_the_lower_loss():
-    assert score([cell(0.8, loss=0.4)]) > score([cell(0.8, loss=0.5)])
+    assert merit([cell(0.8, loss=0.4)]) > merit([cell(0.8, loss=0.5)])
+
+
+def test_of_an_error_the_lower_is_better():
+    small, large = cell(0.2, metric="mean_squared_error"), cell(0.3, metric="mean_squared_error")
+    assert merit([small]) > merit([large])
+    assert score([small, large]) == pytest.approx((0.25, 0.5))
+    assert best_seed([large, small]) is small
+
+
+def test_of_equal_seeds_the_first_is_the_best():
+    seeds = [cell(0.7), cell(0.8), cell(0.8)]
+    assert best_seed(seeds) is seeds[1]
 
 
 def test_one_diverged_seed_rules_a_setting_out():

@@ -7,7 +7,7 @@ import yaml
 from conftest import REPOSITORY, edit_config, snakemake
 
 from finegrid import grid
-from finegrid.config import complete, plan, plans
+from finegrid.config import complete, plan, plans, wanted
 from finegrid.errors import InputError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -17,7 +17,7 @@ def load(name: str) -> dict:
     return yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["config", "imdb", "imdb-embedded", "imdb-random", "smoke"])
+@pytest.mark.parametrize("name", ["config", "glue", "imdb", "imdb-embedded", "imdb-random", "smoke"])
 def test_shipped_configurations_are_valid(name):
     assert plans(complete(load(name), SCHEMA, name))
 
@@ -30,10 +30,21 @@ def test_the_study_is_to_the_letter():
     assert full["learning_rates"] == ["3e-4", "1e-4", "5e-5", "3e-5"]
     settings = full["config"]
     assert settings["model"]["repo"] == "google/bert_uncased_L-2_H-128_A-2"
-    assert settings["task"]["hub"]["repo"] == "stanfordnlp/imdb"
+    assert settings["task"]["repo"] == "stanfordnlp/imdb"
     assert settings["task"]["held_out"] == {"share": 0.2, "seed": 3463}
     assert (settings["task"]["max_length"], settings["epochs"]) == (512, 4)
     assert (settings["weight_decay"], settings["warmup"], settings["max_grad_norm"]) == (0, 0, 1.0)
+
+
+def test_what_is_wanted_of_the_hub_is_what_is_of_that_source():
+    config = complete(load("imdb"), SCHEMA, "imdb")
+    assert {reader: list(files) for reader, files in wanted(config).items()} == {
+        "model": ["models/google/bert_uncased_L-2_H-128_A-2"],
+        "data/imdb": ["datasets/stanfordnlp/imdb"],
+    }
+    config["tasks"]["imdb"]["source"] = "embedded"
+    assert list(wanted(config)) == ["model"]
+    assert wanted(complete(load("smoke"), SCHEMA, "smoke")) == {}
 
 
 def test_a_mode_may_have_its_own_learning_rates():
@@ -49,6 +60,12 @@ def test_a_mode_of_the_user():
     config["modes"]["layernorm"] = {"train": [r".*LayerNorm\..*", r"classifier\..*"]}
     config = complete(config, SCHEMA, "smoke")
     assert plan(config, "imdb", "layernorm")["config"]["train"] == [r".*LayerNorm\..*", r"classifier\..*"]
+
+
+OWN = {
+    **{"source": "files", "max_length": 8, "files": {"train": "README.md"}},
+    **{"text": "text", "label": "label", "classes": ["no", "yes"]},
+}
 
 
 def change(path: str, value):
@@ -68,7 +85,40 @@ BAD = [
     ("training.epoch", 3, ["training", "unknown key 'epoch'", "epochs"]),
     ("tasks.imdb.length", 3, ["tasks.imdb", "unknown key 'length'", "max_length"]),
     ("modes.bitfitt", {}, ["modes", "unknown mode 'bitfitt'", "bitfit-head"]),
-    ("tasks.imbd", {"source": "embedded", "max_length": 8}, ["tasks", "unknown task 'imbd'", "imdb"]),
+    ("tasks.imbd", {"source": "embedded", "max_length": 8}, ["tasks.imbd.source", "'embedded' is for imdb", "files"]),
+    ("tasks.imbd", {"source": "hub", "max_length": 8}, ["tasks.imbd", "'repo' is missing", "none of imdb, cola"]),
+    ("tasks.mine", {"source": "files", "max_length": 8}, ["tasks.mine", "'files' is missing"]),
+    ("tasks.mine", OWN | {"label": None}, ["tasks.mine.label", "None", "column"]),
+    (
+        "tasks.mine",
+        {key: OWN[key] for key in OWN if key != "classes"},
+        ["'classes' (or 'regression: true') is missing"],
+    ),
+    ("tasks.mine", OWN | {"classes": ["a", "a"]}, ["tasks.mine.classes", "two classes of one name"]),
+    ("tasks.mine", OWN | {"classes": ["a"]}, ["tasks.mine.classes", "['a']", "two or more"]),
+    ("tasks.mine", OWN | {"metrics": ["bleu"]}, ["tasks.mine.metrics", "'bleu'", "accuracy, f1, macro_f1, matthews"]),
+    ("tasks.mine", OWN | {"classes": [1, 2, 3], "metrics": ["f1"]}, ["'f1' is not for 3 classes", "macro_f1"]),
+    ("tasks.mine", OWN | {"text": ["a", "b", "c"]}, ["tasks.mine.text", "two columns"]),
+    ("tasks.mine", OWN | {"files": {"train": "no/where.csv"}}, ["tasks.mine.files", "there is no file 'no/where.csv'"]),
+    ("tasks.mine", OWN | {"files": {"test": "README.md"}}, ["tasks.mine.files", "'train' is missing"]),
+    ("tasks.mine", OWN | {"files": {"dev": "README.md"}}, ["tasks.mine.files", "unknown key 'dev'", "validation"]),
+    ("tasks.mine", OWN | {"repo": "a/b"}, ["tasks.mine", "'repo' is not for source 'files'"]),
+    ("tasks.mine", OWN | {"held_out": {"share": 1}}, ["tasks.mine.held_out.share", "1", "below 1"]),
+    ("tasks.mine", OWN | {"sample": {"train": 9, "test": 9}}, ["tasks.mine.sample.test", "carve_out"]),
+    ("tasks.a/b", OWN, ["tasks", "'a/b'", "letters, digits"]),
+    (
+        "tasks.cola",
+        {"source": "hub", "max_length": 8, "held_out": {"share": 0.1}},
+        ["cola.held_out", "validation split"],
+    ),
+    (
+        "tasks.cola",
+        {"source": "hub", "max_length": 8, "files": {"train": "../../x.csv"}},
+        ["tasks.cola.files", "'../../x.csv'", "inside the repository"],
+    ),
+    ("tasks.imdb.files", {"train": "README.md"}, ["tasks.imdb", "'files' is not for source 'embedded'"]),
+    ("tasks.imdb.carve_out", {"share": 0.1}, ["tasks.imdb.carve_out", "the task has a test split with labels"]),
+    ("tasks.imdb.metrics", ["pearson"], ["tasks.imdb.metrics", "'pearson' is not for 2 classes"]),
     ("learning_rates", [0], ["learning_rates", "0", "positive"]),
     ("learning_rates", ["-3e-4"], ["learning_rates", "-3e-4", "positive"]),
     ("learning_rates", ["quick"], ["learning_rates", "quick", "positive"]),
@@ -101,7 +151,7 @@ BAD = [
     ("model", {"name": "x", "source": "hub", "repo": "../../etc"}, ["model.repo", "../../etc", "owner/name"]),
     ("tasks.imdb.max_length", 513, ["tasks.imdb.max_length", "513", "512"]),
     ("tasks.imdb.source", "web", ["tasks.imdb.source", "web", "hub"]),
-    ("tasks.imdb.sample", {"train": 10}, ["tasks.imdb.sample", "'validation' is missing"]),
+    ("tasks.imdb.sample", {}, ["tasks.imdb.sample", "{}", "smaller"]),
     ("tasks.imdb.sample.train", 1, ["tasks.imdb.sample.train", "1", "2 or more"]),
 ]
 

@@ -8,6 +8,7 @@ import torch
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from prepare import check_max_length
 from tokenizers import Tokenizer
 
 from finegrid import reviews
@@ -81,6 +82,21 @@ def test_a_batch_holds_its_rows_and_no_padding_that_nobody_needs(rows, random):
         padding = longest - len(rows[row])
         assert line.tolist() == rows[row] + [0] * padding
         assert mask.tolist() == [1] * len(rows[row]) + [0] * padding
+
+
+@pytest.mark.parametrize(
+    ("model", "longest"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 64, "pad_token_id": 0}, 64),
+        ({"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}, 64),
+        ({"model_type": "deberta"}, 512),
+    ],
+)
+def test_texts_longer_than_the_model_are_refused(model, longest):
+    check_max_length({"name": "imdb", "max_length": longest}, model)
+    if "max_position_embeddings" in model:
+        with pytest.raises(InputError, match=r"tasks.imdb.max_length: 65, the model takes at most 64"):
+            check_max_length({"name": "imdb", "max_length": 65}, model)
 
 
 def test_a_split_that_is_missing_is_told(tmp_path):

@@ -192,7 +192,7 @@ def test_where_all_diverged_there_is_nothing_to_export(finished):
 
 
 def seed(name: int, score: float, loss: float) -> dict:
-    return {"cell": {"seed": name}, "validation": {"last": {"score": score, "loss": loss}}}
+    return {"cell": {"seed": name}, "validation": {"metric": "accuracy", "last": {"score": score, "loss": loss}}}
 
 
 def test_the_best_seed_is_by_score_then_loss_then_order():

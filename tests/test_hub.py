@@ -1,13 +1,15 @@
 """Models and data of the hub: fetched once, pinned by the lock file, checked ever after."""
 
 import json
+import shutil
+import sys
 
 import pandas
 import pytest
 import torch
-from conftest import REPOSITORY, run, snakemake
+from conftest import REPOSITORY, copy_pipeline, edit_config, planned_jobs, run
 from datasets import Dataset
-from hub_server import REVISION, serve
+from hub_server import REVISION, hub_environment, serve
 from safetensors.numpy import load_file
 from transformers import BertConfig, BertForPreTraining
 
@@ -37,6 +39,13 @@ def hub_folder(tmp_path_factory, smoke_run):
         rows = {"text": [f"{split} review {i} is {['bad', 'good'][i % 2]}" for i in range(ROWS)]}
         frame = pandas.DataFrame({**rows, "label": [i % 2 for i in range(ROWS)]})
         frame.to_parquet(data / f"{split}-00000-of-00001.parquet")
+
+    pairs = folder / "datasets" / "nyu-mll" / "glue" / "mrpc"
+    pairs.mkdir(parents=True)
+    for split in ("train", "validation"):
+        rows = {name: [f"{name} {i}" for i in range(ROWS)] for name in ("sentence1", "sentence2")}
+        frame = pandas.DataFrame({**rows, "label": [i % 2 for i in range(ROWS)]})
+        frame.to_parquet(pairs / f"{split}-00000-of-00001.parquet")
     return folder
 
 
@@ -57,31 +66,51 @@ def hub_clone(clone):
     return clone
 
 
-def fetch(clone, server, tmp_path, *targets):
-    """Run the pipeline against the server, with a hub cache of its own."""
-    targets = targets or ("--until", "prepare")
-    return run(
-        *("snakemake", *targets, "--cores", "2", "--configfile", "config/hub.yaml"),
-        cwd=clone,
-        HF_ENDPOINT=server.url,
-        HF_HOME=str(tmp_path / "hub-cache"),
-        HF_HUB_OFFLINE="0",
-        HF_HUB_DISABLE_TELEMETRY="1",
-        HF_HUB_DISABLE_XET="1",
+@pytest.fixture
+def no_network(tmp_path) -> dict[str, str]:
+    """The environment of processes of which none may connect to anything: who tries is written down and refused."""
+    folder = tmp_path / "no-network"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import socket, sys\n"
+        "def refuse(self, address):\n"
+        f"    open({str(folder / 'tried')!r}, 'a').write(f'{{address}} {{sys.argv}}\\n')\n"
+        "    raise OSError('no network')\n"
+        "socket.socket.connect = socket.socket.connect_ex = refuse\n"
     )
+    return {"PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
 
 
-def test_the_study_runs_on_a_hub_and_cells_run_without_it(hub_folder, hub_clone, tmp_path):
+def hub_run(clone, *targets, config="config/hub.yaml", **environment):
+    return run("snakemake", *targets, "--cores", "2", "--configfile", config, cwd=clone, **environment)
+
+
+def assert_done(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def error_line(clone, job: str) -> str:
+    log = (clone / f"results/hub-smoke/logs/{job}.log").read_text()
+    assert "Traceback" not in log
+    (line,) = [line for line in log.splitlines() if line.startswith("error:")]
+    return line
+
+
+def test_the_study_runs_on_a_hub_and_only_fetch_uses_it(hub_folder, hub_clone, tmp_path, no_network):
     with serve(hub_folder) as server:
-        done = fetch(hub_clone, server, tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert_done(hub_run(hub_clone, "fetch", **hub_environment(server, tmp_path / "cache")))
+    # The server is gone: no later job may need it.
+    assert_done(hub_run(hub_clone, **no_network))
+    assert not (tmp_path / "no-network" / "tried").exists()
 
     provenance = json.loads((hub_clone / "results/hub-smoke/backbone/provenance.json").read_text())
     assert (provenance["source"]["repo"], provenance["source"]["revision"]) == (MODEL, REVISION)
+    assert provenance["drawn"] == []
     lock = json.loads((hub_clone / "config" / "hub.lock.json").read_text())
     assert set(lock) == {f"models/{MODEL}", "datasets/stanfordnlp/imdb"}
     assert {entry["revision"] for entry in lock.values()} == {REVISION}
     assert set(lock[f"models/{MODEL}"]["files"]) == {"config.json", "pytorch_model.bin", "vocab.txt"}
+    assert provenance["source"]["files"] == lock[f"models/{MODEL}"]["files"]
 
     # The split is that of datasets' train_test_split(0.2, seed=3463); the test set is the official one.
     data = hub_clone / "results/hub-smoke/data/imdb"
@@ -89,44 +118,76 @@ def test_the_study_runs_on_a_hub_and_cells_run_without_it(hub_folder, hub_clone,
     assert load_file(data / "train.safetensors")["labels"].tolist() == official["train"]["label"]
     assert load_file(data / "validation.safetensors")["labels"].tolist() == official["test"]["label"]
     assert len(load_file(data / "test.safetensors")["labels"]) == ROWS
-
-    # The server is gone: no later job may need it.
-    done = snakemake(hub_clone, CELL_FILE, config="config/hub.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((hub_clone / CELL_FILE).read_text())["trainable"]["total"] == 3_330
 
+    # Nothing is left to do, and what was fetched anew as it was remakes nothing.
+    assert planned_jobs(hub_clone, config="config/hub.yaml") == {}
+    assert_done(hub_run(hub_clone, "fetch", "--forceall", **no_network))
+    assert planned_jobs(hub_clone, config="config/hub.yaml") == {}
 
-def test_what_was_locked_must_come_again(hub_folder, hub_clone, tmp_path):
-    lock_file = hub_clone / "config" / "hub.lock.json"
+    # Carried along with its lock file, the mirror is all that another machine needs.
+    elsewhere = copy_pipeline(tmp_path / "elsewhere")
+    shutil.copytree(hub_clone / "mirror", elsewhere / "mirror")
+    for name in ("hub.yaml", "hub.lock.json"):
+        shutil.copy(hub_clone / "config" / name, elsewhere / "config" / name)
+    assert_done(hub_run(elsewhere, "--until", "prepare", **no_network))
+    stats = "results/hub-smoke/data/imdb/stats.json"
+    assert (elsewhere / stats).read_text() == (hub_clone / stats).read_text()
+    assert not (tmp_path / "no-network" / "tried").exists()
+
+
+def test_the_guard_of_these_tests_works(tmp_path, no_network):
+    asking = "import httpx2; httpx2.get('http://127.0.0.1:9')"
+    assert run(sys.executable, "-c", asking, cwd=tmp_path, **no_network).returncode != 0
+    assert "127.0.0.1" in (tmp_path / "no-network" / "tried").read_text()
+
+
+def test_a_task_that_joins_fetches_its_files_and_remakes_nothing(hub_folder, hub_clone, tmp_path):
+    stats = [f"results/hub-smoke/data/{task}/stats.json" for task in ("imdb", "mrpc")]
     with serve(hub_folder) as server:
-        assert fetch(hub_clone, server, tmp_path, "results/hub-smoke/backbone/model.safetensors").returncode == 0
-        lock = json.loads(lock_file.read_text())
+        environment = hub_environment(server, tmp_path / "cache")
+        assert_done(hub_run(hub_clone, stats[0], **environment))
+        mrpc = {"source": "hub", "max_length": 16}
+        edit_config(hub_clone, lambda config: config["tasks"].update(mrpc=mrpc), "config/hub.yaml")
+        assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {"fetch_for": 1, "prepare": 1}
+        assert_done(hub_run(hub_clone, *stats, **environment))
+    assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {}
 
-        # A newer revision on the hub changes nothing, as the locked one is asked for.
-        lock[f"models/{MODEL}"]["files"]["config.json"] = "0" * 64
-        lock_file.write_text(json.dumps(lock))
-        done = fetch(hub_clone, server, tmp_path, "--forcerun", "backbone", "--until", "backbone")
-        assert done.returncode != 0
-        log = (hub_clone / "results/hub-smoke/logs/backbone.log").read_text()
-        (line,) = [line for line in log.splitlines() if line.startswith("error:")]
-        assert "config/hub.lock.json" in line and "config.json" in line and REVISION in line
+
+def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_path):
+    hub = tmp_path / "hub"
+    shutil.copytree(hub_folder, hub)
+    with serve(hub) as server:
+        environment = hub_environment(server, tmp_path / "cache")
+        assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
+
+        # Another file in the place of a locked one is refused, and so is one put into the mirror.
+        lock_file = hub_clone / "config" / "hub.lock.json"
+        (hub / "models" / MODEL / "vocab.txt").open("a").write("renewed\n")
+        (hub_clone / "mirror" / "models" / MODEL / "vocab.txt").open("a").write("tampered\n")
+        assert hub_run(hub_clone, "--forcerun", "backbone", "--until", "backbone", **environment).returncode != 0
+        assert "vocab.txt: is not the file" in error_line(hub_clone, "backbone")
+        assert hub_run(hub_clone, "fetch", "--forceall", **environment).returncode != 0
+        line = error_line(hub_clone, "fetch/model")
+        assert "config/hub.lock.json" in line and "vocab.txt" in line and REVISION in line
 
         # Renewed as the README says.
+        server.revision = "f" * 40
         lock_file.unlink()
-        done = fetch(hub_clone, server, tmp_path, "--forcerun", "backbone", "--until", "backbone")
-        assert done.returncode == 0, done.stderr
-        assert json.loads(lock_file.read_text())[f"models/{MODEL}"]["files"]["config.json"] != "0" * 64
+        assert_done(hub_run(hub_clone, "fetch", "--forceall", **environment))
+        assert "backbone" in planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
+        assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
+    provenance = json.loads((hub_clone / "results/hub-smoke/backbone/provenance.json").read_text())
+    assert provenance["source"]["revision"] == "f" * 40
 
 
-@pytest.mark.parametrize("reachable", [True, False], ids=["no such repository", "no server"])
+@pytest.mark.parametrize("reachable", [True, False], ids=["no such repository", "offline"])
 def test_a_hub_that_does_not_answer_is_told_in_one_line(reachable, hub_clone, tmp_path):
     with serve(tmp_path / "empty") as server:
-        if not reachable:
-            server.shutdown()
-            server.server_close()
-        done = fetch(hub_clone, server, tmp_path, "results/hub-smoke/backbone/model.safetensors")
+        environment = hub_environment(server, tmp_path / "cache")
+        done = hub_run(hub_clone, **environment | ({} if reachable else {"HF_HUB_OFFLINE": "1"}))
     assert done.returncode != 0
-    log = (hub_clone / "results/hub-smoke/logs/backbone.log").read_text()
-    assert log.splitlines()[-1].startswith(f"error: models/{MODEL}: cannot be fetched from the hub")
-    assert "Traceback" not in log
+    line = error_line(hub_clone, "fetch/model")
+    assert line.startswith(f"error: models/{MODEL}: cannot be fetched from the hub")
     assert not (hub_clone / "config" / "hub.lock.json").exists()
+    assert not (hub_clone / "results/hub-smoke/backbone").exists()

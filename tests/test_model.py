@@ -32,7 +32,7 @@ def backbone(tmp_path_factory):
     [("full", 4_385_920, 258), ("bitfit", 3_072, 2), ("bitfit-head", 3_072, 258), ("frozen", 0, 258)],
 )
 def test_trainable_parameters_are_counted_from_the_model(backbone, mode, encoder, head):
-    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    model, _ = models.load_classifier(backbone, outputs=2, seed=0)
     models.set_trainable(model, MODES[mode]["train"])
     trainable, total = models.count_parameters(model)
     assert trainable == {"encoder": encoder, "head": head, "total": encoder + head}
@@ -40,7 +40,7 @@ def test_trainable_parameters_are_counted_from_the_model(backbone, mode, encoder
 
 
 def test_a_pattern_matches_whole_names_only(backbone):
-    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    model, _ = models.load_classifier(backbone, outputs=2, seed=0)
     models.set_trainable(model, [r"bert\.encoder\.layer\.\d+\.output\.dense\.bias"])
     assert sorted(models.trained_tensors(model)) == [
         "bert.encoder.layer.0.output.dense.bias",
@@ -49,14 +49,14 @@ def test_a_pattern_matches_whole_names_only(backbone):
 
 
 def test_a_pattern_that_matches_nothing_is_an_error(backbone):
-    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    model, _ = models.load_classifier(backbone, outputs=2, seed=0)
     with pytest.raises(InputError, match="'bias' matches no parameter of BertForSequenceClassification"):
         models.set_trainable(model, [".*", "bias"])
 
 
 def test_the_seed_draws_the_head_and_nothing_else(backbone):
     (first, start), (same, same_start), (other, other_start) = (
-        models.load_classifier(backbone, classes=2, seed=seed) for seed in (0, 0, 1)
+        models.load_classifier(backbone, outputs=2, seed=seed) for seed in (0, 0, 1)
     )
     assert start == same_start
     assert start["encoder"] == other_start["encoder"]
@@ -67,7 +67,7 @@ def test_the_seed_draws_the_head_and_nothing_else(backbone):
 
 
 def test_trained_parameters_come_back_and_only_they_are_stored(backbone, tmp_path):
-    model, _ = models.load_classifier(backbone, classes=2, seed=0)
+    model, _ = models.load_classifier(backbone, outputs=2, seed=0)
     models.set_trainable(model, MODES["bitfit"]["train"])
     with torch.no_grad():
         for parameter in model.parameters():
@@ -76,7 +76,7 @@ def test_trained_parameters_come_back_and_only_they_are_stored(backbone, tmp_pat
     models.save_trained(tmp_path / "trained.safetensors", model)
     assert (tmp_path / "trained.safetensors").stat().st_size < 4 * 3_074 + 4_096
 
-    fresh, _ = models.load_classifier(backbone, classes=2, seed=0)
+    fresh, _ = models.load_classifier(backbone, outputs=2, seed=0)
     models.set_trainable(fresh, MODES["bitfit"]["train"])
     models.load_trained(tmp_path / "trained.safetensors", fresh)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
@@ -90,7 +90,7 @@ def test_damaged_weights_are_refused(backbone, tmp_path):
     (tmp_path / "provenance.json").write_text((backbone / "provenance.json").read_text())
     (tmp_path / "model.safetensors").write_bytes((backbone / "model.safetensors").read_bytes()[:-1])
     with pytest.raises(InputError, match="damaged or replaced"):
-        models.load_classifier(tmp_path, classes=2, seed=0)
+        models.load_classifier(tmp_path, outputs=2, seed=0)
 
 
 SMALL = {

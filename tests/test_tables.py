@@ -14,6 +14,7 @@ from finegrid.errors import InputError
 from finegrid.files import write_json
 
 GOLDEN = Path(__file__).parent / "golden"
+TASK = {"classes": ["neg", "pos"], "metrics": ["accuracy"]}
 
 
 def make_run(folder: Path) -> Path:
@@ -32,7 +33,7 @@ def make_run(folder: Path) -> Path:
             "seeds": [0, 1],
             "config": {
                 "model": {"name": "bert_tiny", "source": "embedded"},
-                "task": {"name": "imdb", "source": "embedded", "max_length": 128, "metric": "accuracy"},
+                "task": {"name": "imdb", "source": "embedded", "max_length": 128, **TASK},
                 "train": [".*"],
                 "epochs": 2,
             },
@@ -40,11 +41,14 @@ def make_run(folder: Path) -> Path:
         cells = grid.cells(plan)
         for cell in cells:
             score = 0.8 + cell["seed"] / 8 + (cell["batch_size"] == 1024) / 16 - (cell["learning_rate"] == "1e-4") / 32
-            epoch = {"epoch": 2, "score": score, "loss": 0.5}
+            epoch = {"epoch": 2, "score": score, "scores": {"accuracy": score}, "loss": 0.5}
             write_json(grid.cell_folder(folder, cell) / "metrics.json", metrics(cell, plan, trainable, ok, epoch))
             write_json(
                 grid.cell_folder(folder, cell) / "test.json",
-                {"cell": cell, "fingerprint": "0" * 64, "score": score - 0.1},
+                {
+                    **{"cell": cell, "fingerprint": "0" * 64},
+                    **{"score": score - 0.1, "scores": {"accuracy": score - 0.1}},
+                },
             )
         chosen = {
             "batch_size": 1024,
@@ -55,8 +59,17 @@ def make_run(folder: Path) -> Path:
         }
         best = {"plan": plan, "tried": len(cells) // 2, "diverged": 0 if ok else 2, "chosen": chosen if ok else None}
         write_json(folder / "cells" / "imdb" / mode / "best.json", best)
-    splits = {name: {"rows": rows} for name, rows in (("train", 20_000), ("validation", 5_000), ("test", 25_000))}
-    write_json(folder / "data" / "imdb" / "stats.json", {"splits": splits})
+    splits = {
+        "train": {"rows": 20_000, "origin": "official training split", "truncated_rows": 500, "empty_texts": 0},
+        "validation": {"rows": 5_000, "origin": "20% held out of it", "truncated_rows": 0, "empty_texts": 2},
+        "test": {"rows": 25_000, "origin": "official test split", "truncated_rows": 0, "empty_texts": 0},
+        "hidden": {"rows": 0, "origin": "none", "truncated_rows": 0, "empty_texts": 0},
+    }
+    for name, split in splits.items():
+        split |= {"parts": {name: split["rows"]}, "truncated_share": split["truncated_rows"] / (split["rows"] or 1)}
+    duplicates = {"train": 7, "validation": 0, "train and test": 123, "train and validation": 0}
+    stats = {"task": {"max_length": 128}, "source": {}, "splits": splits, "duplicates": duplicates}
+    write_json(folder / "data" / "imdb" / "stats.json", stats)
     return folder
 
 
@@ -132,3 +145,35 @@ def test_a_test_result_of_an_earlier_training_is_refused(tmp_path):
     write_json(path, {**json.loads(path.read_text()), "fingerprint": "f" * 64})
     with pytest.raises(InputError, match="does not belong to the metrics"):
         tables.read_row(folder, "imdb", "full")
+
+
+SPLIT = {"rows": 10, "parts": {"test": 10}, "origin": "10% carved out of the training split (seed 0)"}
+NO_SPLIT = {"rows": 0, "parts": {}, "origin": "none"}
+
+
+def row_of(tests: list[dict], test: dict, hidden: dict) -> dict:
+    return {
+        "plan": {"config": {"task": {"metrics": ["accuracy", "f1"]}}},
+        "cells": [{"trainable": {"total": 2, "head": 2}}],
+        "tests": tests,
+        "data": {"splits": {"test": test, "hidden": hidden}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("tests", "test", "hidden", "shown"),
+    [
+        ([{"scores": {"accuracy": 0.5, "f1": 0.25}}, {"scores": {"accuracy": 0.75, "f1": 0.5}}], SPLIT, SPLIT, 0.625),
+        ([{"scores": None}], NO_SPLIT, SPLIT, "hidden"),
+        ([{"scores": None}], NO_SPLIT, NO_SPLIT, "no test split"),
+        ([], SPLIT, SPLIT, "diverged"),
+    ],
+)
+def test_where_there_is_no_test_score_the_table_says_why(tests, test, hidden, shown):
+    row = row_of(tests, test, hidden)
+    shared = tables.test_columns(tables.shared_columns, row)
+    assert shared["test accuracy"] == shown
+    assert shared["test F1"] == (0.375 if shown == 0.625 else shown)
+    single = tables.test_columns(tables.row_columns, row)
+    assert (single["metric"], single["test"]) == ("accuracy", shown)
+    assert single["also"] == ("F1 0.375" if shown == 0.625 else "")

@@ -4,6 +4,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from tabulate import tabulate
 
 from finegrid.markdown import escape
+from finegrid.metrics import shown
 from finegrid.results import all_ok, by_setting, score
 
 
@@ -15,7 +16,7 @@ def chosen_card(best: dict, cells: list[dict], metrics: dict, test: dict) -> str
     """
     cell, config, plan = metrics["cell"], metrics["config"], best["plan"]
     task, rows = config["task"], metrics["data"]
-    metric = escape(selecting_metric(task))
+    metric = escape(shown(task["metrics"][0]))
     name, mode, model = (escape(cell[key]) for key in ("task", "mode", "model"))
     seeds = ", ".join(map(str, plan["seeds"]))
     seed = f"seed {cell['seed']}" + (f", the best on validation of {seeds}" if len(plan["seeds"]) > 1 else "")
@@ -27,7 +28,8 @@ def chosen_card(best: dict, cells: list[dict], metrics: dict, test: dict) -> str
     if test["score"] is None:
         tested = "the labels are hidden, so there is no score"
     else:
-        tested = f"{metric} {test['score']:.3f} on {test['data']['rows']:,} rows"
+        split = test["data"]["test"]
+        tested = f"{metric} {test['score']:.3f} on {split['rows']:,} rows ({escape(split['origin'])})"
     edges = best["chosen"]["edges"]
     note = f"\nEdge of the grid: {'; '.join(edges)}.\n" if edges else ""
     return f"""---
@@ -66,15 +68,10 @@ The validation rows chose its settings, so its validation score flatters it.
 """
 
 
-def selecting_metric(task: dict) -> str:
-    """Return the name of the metric by which validation chooses."""
-    return task["metrics"][0] if "metrics" in task else task["metric"]
-
-
 def front_matter(metrics: dict, test: dict) -> str:
     """Return the card's metadata as YAML, as the hub reads it, with a model-index."""
     cell, task, model = metrics["cell"], metrics["config"]["task"], metrics["config"]["model"]
-    metric, repo = selecting_metric(task), task.get("hub", {}).get("repo")
+    metric, repo = task["metrics"][0], task.get("repo")
     scores = {"validation": metrics["validation"]["last"]["score"], "test": test["score"]}
     return ModelCardData(
         base_model=model.get("repo", model["name"]),
@@ -103,13 +100,13 @@ def grid_table(best: dict, cells: list[dict]) -> str:
     plan, chosen = best["plan"], best["chosen"]
     settings = by_setting(cells)
 
-    def shown(batch_size: int, rate: str) -> str:
+    def spell(batch_size: int, rate: str) -> str:
         seeds = settings[batch_size, rate]
         text = f"{score(seeds)[0]:.3f}" if all_ok(seeds) else "diverged"
         return f"**{text}**" if (batch_size, rate) == (chosen["batch_size"], chosen["learning_rate"]) else text
 
     return tabulate(
-        [[rate, *(shown(size, rate) for size in plan["batch_sizes"])] for rate in plan["learning_rates"]],
+        [[rate, *(spell(size, rate) for size in plan["batch_sizes"])] for rate in plan["learning_rates"]],
         headers=["learning rate", *(f"batch size {size}" for size in plan["batch_sizes"])],
         tablefmt="pipe",
         disable_numparse=True,

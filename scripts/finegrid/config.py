@@ -3,6 +3,7 @@
 The Snakefile imports this module, so it must stay quick to import.
 """
 
+import glob
 import math
 import re
 from copy import deepcopy
@@ -13,8 +14,10 @@ import yaml
 
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
-from finegrid.modes import MODES
-from finegrid.tasks import EMBEDDED, TASKS
+from finegrid.hub import MODEL_FILES
+from finegrid.metrics import METRICS
+from finegrid.modes import EVERYTHING, HEAD, MODES
+from finegrid.tasks import EMBEDDED, HELD_OUT, TASKS, patterns_of
 
 
 def complete(config: dict, schema_path, source: str) -> dict:
@@ -31,7 +34,7 @@ def complete(config: dict, schema_path, source: str) -> dict:
         _fill_defaults(config, schema)
         _canonical_learning_rates(config, "learning_rates")
         for name, task in config["tasks"].items():
-            _check_task(name, task)
+            config["tasks"][name] = _complete_task(name, task)
         _check_mirror(config)
         for name, mode in config["modes"].items():
             _complete_mode(name, mode, config["learning_rates"])
@@ -58,18 +61,36 @@ def plan(config: dict, task: str, mode: str) -> dict:
         "config": {
             "model": config["model"],
             "task": task_settings(config, task),
-            "train": config["modes"][mode]["train"],
+            **{key: config["modes"][mode][key] for key in ("train", "random", "peft") if key in config["modes"][mode]},
             **config["training"],
         },
     }
 
 
 def task_settings(config: dict, task: str) -> dict:
-    """Return all that prepares a task: its row of the task table and what the configuration says of it."""
-    settings = {"name": task, **TASKS[task], **config["tasks"][task]}
-    if settings["source"] == "embedded":
-        del settings["hub"]
-    return settings
+    """Return all that prepares and scores a task, see `finegrid.tasks`."""
+    return {"name": task, **config["tasks"][task]}
+
+
+def local_files(task: dict) -> list[str]:
+    """List the files of a task of source 'files'."""
+    if task["source"] != "files":
+        return []
+    return [path for pattern in patterns_of(task) for path in sorted(glob.glob(pattern))]
+
+
+def wanted(config: dict) -> dict[str, dict[str, list[str]]]:
+    """Return what a complete configuration takes from the hub, for the model and each task of that source.
+
+    {"model": {"models/owner/name": [glob patterns]}, "data/<task>": {"datasets/owner/name": [glob patterns]}}
+    """
+    files = {}
+    if config["model"]["source"] == "hub":
+        files["model"] = {f"models/{config['model']['repo']}": MODEL_FILES}
+    for name, task in config["tasks"].items():
+        if task["source"] == "hub":
+            files[f"data/{name}"] = {f"datasets/{task['repo']}": sorted(patterns_of(task))}
+    return files
 
 
 # JSON counts 16.0 as an integer and Python counts True as one and NaN as a number; here none of them is.
@@ -134,11 +155,85 @@ def _canonical_learning_rates(owner: dict, key: str) -> None:
     owner["learning_rates"] = list(spellings)
 
 
-def _check_task(name: str, task: dict) -> None:
-    if name not in TASKS:
-        raise InputError(f"tasks: unknown task {name!r}; expected one of {', '.join(TASKS)}")
-    if task["source"] == "embedded" and name not in EMBEDDED:
-        raise InputError(f"tasks.{name}.source: 'embedded' is for {', '.join(EMBEDDED)}; expected hub or mirror")
+def _complete_task(name: str, given: dict) -> dict:
+    """Return a task's row of the task table, if it has one, as the configuration changes it, whole and checked."""
+    key = f"tasks.{name}"
+    source, known = given["source"], name in TASKS
+    if source == "embedded" and name not in EMBEDDED:
+        expected = "hub, mirror or files" if known else "hub, mirror or files, as it is not a task of finegrid's"
+        raise InputError(f"{key}.source: 'embedded' is for {', '.join(EMBEDDED)}; expected {expected}")
+    for unused in {"embedded": ("repo", "files"), "files": ("repo",)}.get(source, ()):
+        if unused in given:
+            raise InputError(f"{key}: the key {unused!r} is not for source {source!r}")
+    task = {**TASKS.get(name, {}), **given}
+    if source == "embedded":
+        del task["repo"], task["files"]
+    if source == "files":
+        task.pop("repo", None)
+        if "files" not in given:
+            raise InputError(f"{key}: the key 'files' is missing, which says where its splits lie")
+    if "files" in given:
+        task["files"] = {
+            split: {name if split == "hidden" else split: [patterns] if isinstance(patterns, str) else patterns}
+            for split, patterns in given["files"].items()
+        }
+    if task.pop("regression", False):
+        task["classes"] = None
+    needed = ["text", "label", "classes"] if source == "embedded" else ["files", "text", "label", "classes"]
+    for missing in [*(["repo"] if source in ("hub", "mirror") else []), *needed]:
+        if missing not in task:
+            of_own = "" if known else f"; {name!r} is none of {', '.join(TASKS)}, so it has to say where its data are"
+            also = " (or 'regression: true')" if missing == "classes" else ""
+            raise InputError(f"{key}: the key {missing!r}{also} is missing{of_own}")
+    if isinstance(task["text"], str):
+        task["text"] = [task["text"]]
+    _check_classes(key, task, given)
+    _complete_splits(key, task, given)
+    for pattern in patterns_of(task):
+        if source == "files" and not glob.glob(pattern):
+            raise InputError(f"{key}.files: there is no file {pattern!r}")
+        if source != "files" and ".." in Path(pattern).parts:
+            raise InputError(f"{key}.files: {pattern!r} is not a path inside the repository")
+    return task
+
+
+def _check_classes(key: str, task: dict, given: dict) -> None:
+    """Check classes and metrics, and choose the metrics where none are given."""
+    classes = task["classes"]
+    if classes is not None:
+        task["classes"] = classes = [str(name) for name in classes]
+        if len(set(classes)) < len(classes):
+            raise InputError(f"{key}.classes: {', '.join(classes)}: two classes of one name")
+    if "classes" in given or "regression" in given:
+        task.pop("submitted", None)  # which spells the classes of the task table
+    task.setdefault("metrics", ["accuracy"] if classes else ["pearson", "spearman"])
+    allowed = [
+        name
+        for name, metric in METRICS.items()
+        if metric.regression == (classes is None) and (not metric.binary or len(classes) == 2)
+    ]
+    for metric in task["metrics"]:
+        if metric not in allowed:
+            kind = "a regression" if classes is None else f"{len(classes)} classes"
+            raise InputError(f"{key}.metrics: {metric!r} is not for {kind}; expected {', '.join(allowed)}")
+
+
+def _complete_splits(key: str, task: dict, given: dict) -> None:
+    """Settle which rows validate and test."""
+    splits = task.get("files", {"train": {}, "test": {}})  # of an embedded task
+    if "train" not in splits:
+        raise InputError(f"{key}.files: the key 'train' is missing")
+    if "validation" in splits:
+        if "held_out" in given:
+            raise InputError(f"{key}.held_out: the task has a validation split")
+        task.pop("held_out", None)
+    else:
+        task.setdefault("held_out", dict(HELD_OUT))
+    if "test" in splits and "carve_out" in task:
+        raise InputError(f"{key}.carve_out: the task has a test split with labels")
+    for split in task.get("sample", {}):
+        if split == "test" and "test" not in splits and "carve_out" not in task:
+            raise InputError(f"{key}.sample.test: the task has no test split with labels; 'carve_out' makes one")
 
 
 def _check_mirror(config: dict) -> None:
@@ -150,11 +245,20 @@ def _check_mirror(config: dict) -> None:
 
 
 def _complete_mode(name: str, mode: dict, learning_rates: list[str]) -> None:
+    if {"random", "peft"} <= mode.keys():
+        raise InputError(f"modes.{name}: 'random' and 'peft' are two modes; expected one of them")
     if "train" not in mode:
-        if name not in MODES:
+        if name in MODES:
+            mode["train"] = MODES[name]["train"]
+        elif "random" in mode:
+            mode["train"] = EVERYTHING
+        elif "peft" in mode:
+            mode["train"] = [HEAD]
+        else:
             known = ", ".join(MODES)
-            raise InputError(f"modes: unknown mode {name!r}; expected one of {known}, or a 'train' list of its own")
-        mode["train"] = MODES[name]["train"]
+            raise InputError(
+                f"modes: unknown mode {name!r}; expected one of {known}, or one with 'train', 'random' or 'peft'"
+            )
     for pattern in mode["train"]:
         try:
             re.compile(pattern)

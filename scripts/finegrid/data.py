@@ -20,7 +20,7 @@ class Split(NamedTuple):
     input_ids: torch.Tensor  # int32 [tokens of all rows]
     token_type_ids: torch.Tensor  # uint8 [tokens of all rows]
     offsets: torch.Tensor  # int64 [rows + 1]
-    labels: torch.Tensor  # int64 [rows]
+    labels: torch.Tensor  # int64 [rows], or float32 [rows] if they are no classes
 
     @property
     def tokens(self) -> int:
@@ -48,8 +48,8 @@ def load_split(folder, name: str) -> tuple[Split, dict]:
         raise InputError(f"{path}: not a prepared split ({error})") from None
 
 
-def collate(split: Split, rows: torch.Tensor, device) -> dict[str, torch.Tensor]:
-    """Pad some rows to the longest of them.
+def collate(split: Split, rows: torch.Tensor, device, padding: int = 0) -> dict[str, torch.Tensor]:
+    """Pad some rows to the longest of them, with the token `padding`.
 
     Returns the model's inputs `input_ids`, `token_type_ids` and `attention_mask`, each [rows, longest],
     on `device`.
@@ -60,7 +60,7 @@ def collate(split: Split, rows: torch.Tensor, device) -> dict[str, torch.Tensor]
     attention_mask = position < lengths[:, None]
     token = torch.where(attention_mask, starts[:, None] + position, 0)
     inputs = {
-        "input_ids": torch.where(attention_mask, split.input_ids[token], 0).long(),
+        "input_ids": torch.where(attention_mask, split.input_ids[token], padding).long(),
         "token_type_ids": torch.where(attention_mask, split.token_type_ids[token], 0).long(),
         "attention_mask": attention_mask.long(),
     }

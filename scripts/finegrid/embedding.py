@@ -8,6 +8,7 @@ cleared. The numbers are those of training all rows.
 import torch
 
 from finegrid.data import Split
+from finegrid.entries import entries_of
 
 
 class Lookup(torch.autograd.Function):
@@ -22,6 +23,13 @@ class Lookup(torch.autograd.Function):
     def backward(ctx, gradient):
         ctx.embedding.add_gradient(ctx.ids, gradient.flatten(0, -2))
         return None, None, None
+
+
+def trains_whole(model) -> bool:
+    """Whether all rows of a model's word embeddings train, as UsedRows needs it."""
+    module = model.get_input_embeddings()
+    # A module of another type, such as an adapter's, does more than look up.
+    return type(module) is torch.nn.Embedding and module.weight.requires_grad and entries_of(module.weight) is None
 
 
 class UsedRows:

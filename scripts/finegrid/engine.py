@@ -2,16 +2,19 @@
 
 import math
 from contextlib import nullcontext
+from functools import cache
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from finegrid import unpadded
 from finegrid.data import Split, collate
 from finegrid.dropout import replace_dropout
-from finegrid.embedding import UsedRows
+from finegrid.embedding import UsedRows, trains_whole
+from finegrid.entries import Part, entries_of
 from finegrid.optimiser import AdamW
 from finegrid.schedule import learning_rate_at
 
@@ -25,7 +28,7 @@ CURVE_POINTS = 20
 class Epoch(NamedTuple):
     """What one epoch of training left behind."""
 
-    losses: list[float]  # the training loss of every step, in nats
+    losses: list[float]  # the training loss of every step, see `loss_of`
     tokens: int  # of the texts that it went through, padding not counted
 
     @property
@@ -40,14 +43,18 @@ def train(
     """Train the model's trainable parameters; yield an Epoch after each pass over the split.
 
     AdamW (betas 0.9 and 0.999, epsilon 1e-8), linear decay of the learning rate (a float) after
-    `warmup`, a share of all steps; the gradient's norm clipped to `max_grad_norm`; cross-entropy loss.
-    Each epoch takes the rows in a new random order; the last batch may be smaller. `seed` sets the
-    order of the rows and the dropout. `dtype` is that of the matrix products; parameters, their updates
-    and the loss are float32. Between two epochs the caller may use the model, in any mode.
+    `warmup`, a share of all steps; the gradient's norm clipped to `max_grad_norm`; the loss of `loss_of`.
+    Of a parameter that has entries (see entries.py) only these train. An encoder of which nothing trains
+    runs without dropout. Each epoch takes the rows in a new random order; the last batch may be smaller.
+    `seed` sets the order of the rows and the dropout. `dtype` is that of the matrix products; parameters,
+    their updates and the loss are float32. Between two epochs the caller may use the model, in any mode.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parts = [Part(parameter) for parameter in parameters if entries_of(parameter) is not None]
+    parameters = [parameter for parameter in parameters if entries_of(parameter) is None]
+    parameters += [part.values for part in parts]
     embeddings = nullcontext()
-    if isinstance(split, Split) and not weight_decay and model.get_input_embeddings().weight.requires_grad:
+    if isinstance(split, Split) and not weight_decay and trains_whole(model):
         embeddings = UsedRows(model, split)
         split = embeddings.split
         parameters = [embeddings.part if parameter is embeddings.whole else parameter for parameter in parameters]
@@ -62,12 +69,18 @@ def train(
         replace_dropout(model, seed)
     for _ in range(epochs):
         model.train()
+        if isinstance(split, Split) and not any(p.requires_grad for p in model.base_model.parameters()):
+            model.base_model.eval()
         losses = []
         with embeddings:
             for batch in torch.randperm(rows, generator=order).split(batch_size):
                 losses.append(accumulate_gradients(model, split, batch, device, dtype))
+                for part in parts:
+                    part.take_gradient()
                 torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
                 optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps))
+                for part in parts:
+                    part.put_back()
                 for parameter in parameters:
                     parameter.grad = None
                 step += 1
@@ -81,15 +94,27 @@ def accumulate_gradients(model, split: Split, batch: torch.Tensor, device, dtype
         laid, inputs = inputs_of(model, split, piece, device)
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
             logits = model(**inputs).logits
-        share = cross_entropy(logits.float(), split.labels[laid].to(device), reduction="sum") / len(batch)
+        share = loss_of(logits.float(), split.labels[laid].to(device)) / len(batch)
         share.backward()
         loss += share.detach()
     return loss
 
 
+def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sum the losses of some rows: cross-entropy, in nats, or the squared error where the labels are no classes.
+
+    logits: [rows, outputs]; labels: [rows], integers or, with one output, floating-point numbers.
+    """
+    if labels.is_floating_point():
+        return mse_loss(logits.squeeze(1), labels, reduction="sum")
+    return cross_entropy(logits, labels, reduction="sum")
+
+
 @torch.inference_mode()
 def predict(model, split: Split, device, dtype) -> np.ndarray:
-    """Return the logits of every row, in order: float32 [rows, classes]."""
+    """Return the logits of every row, in order: float32 [rows, outputs]."""
+    if not len(split.labels):
+        return np.empty((0, model.config.num_labels), dtype=np.float32)
     model.eval()
     logits = None
     for piece in pieces(split, torch.arange(len(split.labels)), device):
@@ -117,12 +142,23 @@ def inputs_of(model, split, rows: torch.Tensor, device) -> tuple[torch.Tensor, d
         return rows, {"vectors": split.vectors[rows].to(device)}
     if unpadded.in_use(model):
         return unpadded.concatenate(split, rows, model.config.num_attention_heads)
-    return rows, collate(split, rows, device)
+    inputs = collate(split, rows, device, model.config.pad_token_id or 0)
+    if not takes_token_types(type(model)):
+        del inputs["token_type_ids"]
+    return rows, inputs
+
+
+@cache
+def takes_token_types(architecture: type) -> bool:
+    """Whether a class of models tells the two texts of a pair apart by `token_type_ids`."""
+    return "token_type_ids" in signature(architecture.forward).parameters
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean cross-entropy, in nats, of logits [rows, classes] against labels [rows]."""
-    return float(cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
+    """Return the mean over the rows of `loss_of` logits [rows, outputs] against labels [rows]."""
+    labels = torch.from_numpy(labels)
+    exact = labels.double() if labels.is_floating_point() else labels
+    return float(loss_of(torch.from_numpy(logits).double(), exact) / len(labels))
 
 
 def loss_curve(losses: list[float], first_step: int) -> list[list]:

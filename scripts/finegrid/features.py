@@ -16,7 +16,7 @@ class Features(NamedTuple):
     """A split as the classifier sees it."""
 
     vectors: torch.Tensor  # float32 [rows, features]: the classifier's inputs
-    labels: torch.Tensor  # int64 [rows]
+    labels: torch.Tensor  # [rows], as the split has them
     tokens: int  # of the texts
 
     @property
@@ -38,7 +38,7 @@ class Head(torch.nn.Module):
 
 def suffice(model) -> bool:
     """Whether nothing trains but the last linear layer."""
-    if not isinstance(model.classifier, torch.nn.Linear):
+    if not isinstance(getattr(model, "classifier", None), torch.nn.Linear) or not hasattr(model, "dropout"):
         return False
     of_classifier = set(model.classifier.parameters())
     return all(parameter in of_classifier for parameter in model.parameters() if parameter.requires_grad)

@@ -1,78 +1,85 @@
-"""Files of the hub, each revision pinned by a lock file; or of a mirror, a folder laid out as the hub is.
+"""Repositories of the hub as they lie in a mirror, the folder from which models and data are read.
 
-The lock file holds, for every repository, the revision and the sha256 of each file that was fetched:
-
-    {"models/owner/name": {"revision": "...", "files": {"config.json": "..."}}}
-
-The first fetch writes it, later fetches must match it. To renew it, delete it and fetch again.
-
-A mirror holds the same files as models/owner/name/config.json, for machines without internet.
+A mirror is laid out as models/owner/name/config.json and datasets/owner/name/..., and is what `finegrid.download`
+fills for source 'hub'; for source 'mirror' it is the user's. A repository's key is its path in it. Nothing here
+uses the network. Standard library only: the Snakefile imports this module.
 """
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from filelock import FileLock
-
 from finegrid.errors import InputError
-from finegrid.files import read_json, sha256, write_json
+from finegrid.files import read_json, sha256
+
+# The second is a pickle, which is neither asked for nor read where there is the first.
+WEIGHTS = ["model.safetensors", "pytorch_model.bin"]
+MODEL_FILES = ["config.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"]
+MODEL_FILES += ["special_tokens_map.json", *WEIGHTS]
+CODE = (".py", ".pyc", ".so", ".dll", ".sh", ".ipynb")
 
 
-def obtain(source: str, repo: str, kind: str, patterns: list[str], lock_file, mirror) -> tuple[Path, dict]:
+def repository(kind: str, name: str, patterns: list[str], mirror, fetched=None) -> tuple[Path, dict]:
     """Return the folder of a repository's files that match the patterns, and what provenance tells of them.
 
-    `source` is "hub" or "mirror", `kind` "model" or "dataset". Raises InputError if they are not there.
+    `kind` is "models" or "datasets". `fetched` is, for source 'hub', the file that fetch.py wrote: just the files
+    that it names may be there then. Raises InputError if they are not, or if there are none.
     """
-    if source == "hub":
-        return fetch(repo, kind, patterns, lock_file)
-    folder = Path(mirror, f"{kind}s", repo)
-    return folder, {"mirror": True, "files": _files(folder, patterns, f"the mirror's {kind}s/{repo}")}
+    key = f"{kind}/{name}"
+    folder = Path(mirror, key)
+    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    there = [path.relative_to(folder).as_posix() for path in paths]
+    if not fetched:
+        names = select(f"the mirror's {key}", key, there, patterns)
+        return folder, {"mirror": True, "files": {name: sha256(folder / name) for name in names}}
 
-
-def fetch(repo: str, kind: str, patterns: list[str], lock_file) -> tuple[Path, dict]:
-    """Download a repository's files that match the patterns; return their folder and their lock entry.
-
-    `kind` is "model" or "dataset". Raises InputError if the hub cannot be reached, has no such
-    repository or file, or if what it sends is not what the lock file says.
-    """
-    import httpx2
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    key = f"{kind}s/{repo}"
-    locked = _entries(lock_file).get(key)
-    try:
-        revision = locked["revision"] if locked else HfApi().repo_info(repo, repo_type=kind).sha
-        folder = Path(snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns))
-    except LocalEntryNotFoundError:
-        raise InputError(f"{key}: the hub cannot be reached and its files are not in the cache") from None
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{key}: cannot be fetched from the hub: {reason}") from None
-
-    entry = {"revision": revision, "files": _files(folder, patterns, f"{key}: revision {revision}")}
-    if locked is None:
-        _add_entry(lock_file, key, entry)
-    elif entry != locked:
-        changed = sorted(set(entry["files"].items()) ^ set(locked["files"].items()))[0][0]
-        raise InputError(f"{lock_file}: {key}: {changed} of revision {revision} is not the file that was locked")
+    files = {name: sha256(folder / name) for name in _matching(there, patterns)}
+    entry = pinned(read_json(fetched), key, patterns)
+    for name in sorted(files.keys() | entry["files"].keys()):
+        if name not in files:
+            raise InputError(f"{folder / name}: is missing; `snakemake fetch --forceall` fetches it")
+        if name not in entry["files"]:
+            raise InputError(f"{folder / name}: is no file of the revision {entry['revision']}; remove it")
+        if files[name] != entry["files"][name]:
+            raise InputError(f"{folder / name}: is not the file of {fetched}; `snakemake fetch --forceall` fetches it")
     return folder, entry
 
 
-def _files(folder: Path, patterns: list[str], owner: str) -> dict[str, str]:
-    """Return the sha256 of each file that matches one of the patterns. Raises InputError if none does."""
-    paths = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-    if not paths:
-        raise InputError(f"{owner} has no file like {', '.join(patterns)}")
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+def pinned(entries: dict, key: str, patterns: list[str]) -> dict:
+    """Return the revision and the files, {name: sha256}, of a repository that match the patterns."""
+    try:
+        entry = entries[key]
+        names = _matching(entry["files"], patterns)
+        return {"revision": entry["revision"], "files": {name: entry["files"][name] for name in names}}
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{key}: has no revision and files there; fetch again") from None
 
 
-def _entries(lock_file) -> dict:
-    return read_json(lock_file) if Path(lock_file).exists() else {}
+def select(owner: str, key: str, names, patterns: list[str]) -> list[str]:
+    """List, of the names of a repository's files, those to take: all that match a pattern and are needed.
+
+    Raises InputError, which calls the repository `owner`, if a model is not whole or a pattern matches nothing.
+    """
+    chosen = _matching(names, patterns)
+    needed = [["config.json"], WEIGHTS] if key.startswith("models/") else [[pattern] for pattern in patterns]
+    for group in needed:
+        if not _matching(chosen, group):
+            raise InputError(f"{owner} has no file like {' or '.join(group)}")
+    return chosen
 
 
-def _add_entry(lock_file, key: str, entry: dict) -> None:
-    # The model and the data sets are fetched side by side and share the file.
-    with FileLock(f"{lock_file}.busy"):
-        entries = _entries(lock_file)
-        entries[key] = entry
-        write_json(lock_file, dict(sorted(entries.items())))
+def _matching(names, patterns: list[str]) -> list[str]:
+    chosen = sorted(
+        name
+        for name in names
+        if not name.endswith(CODE) and any(_matches(name.split("/"), pattern.split("/")) for pattern in patterns)
+    )
+    return [name for name in chosen if name != WEIGHTS[1] or WEIGHTS[0] not in chosen]
+
+
+def _matches(parts: list[str], patterns: list[str]) -> bool:
+    """Tell whether a path matches a pattern, both split at '/', in the sense of Path.glob."""
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return any(_matches(parts[start:], patterns[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])

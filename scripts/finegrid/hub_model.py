@@ -1,27 +1,42 @@
-"""A backbone from the model hub, stored as safetensors whatever the hub holds."""
+"""A backbone from the model hub, stored as safetensors whatever the hub holds, and without any code of its own."""
 
+import pickle
+
+from finegrid import hub
 from finegrid.errors import InputError
-from finegrid.hub import obtain
 
-# No pickle is asked for where the repository has safetensors, and never a file of code.
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-FILES = ["config.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"]
-FILES += ["special_tokens_map.json"]
+DRAW_SEED = 0
 
 
-def make_hub_model(settings: dict, folder, lock_file, mirror) -> dict:
-    """Take the encoder and tokenizer of `settings["repo"]` from the hub or a mirror and save both
-    into `folder`.
+def make_hub_model(settings: dict, folder, mirror, fetched=None) -> dict:
+    """Save the encoder and the tokenizer of `settings["repo"]`, which the mirror holds, into `folder`.
 
-    Returns the provenance: repository, revision, and the sha256 of the files taken. Raises
-    InputError if they are not to be had.
+    Weights that the checkpoint lacks, such as a pooler's, are drawn. Returns the provenance: the repository, its
+    revision, the sha256 of its files, and the names of the weights that were drawn. Raises InputError if they are
+    not there, or if the model needs code of the repository.
     """
+    import torch
     from transformers import AutoModel, AutoTokenizer
 
-    source, entry = obtain(settings["source"], settings["repo"], "model", [*FILES, *WEIGHTS], lock_file, mirror)
-    if not any(name in entry["files"] for name in WEIGHTS):
-        raise InputError(f"models/{settings['repo']}: has none of {', '.join(WEIGHTS)}")
-    # transformers reads a .bin file by torch.load(weights_only=True), which runs no code of the file's.
-    AutoModel.from_pretrained(source, local_files_only=True, trust_remote_code=False).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False).save_pretrained(folder)
-    return {"source": {"repo": settings["repo"], **entry}}
+    source, entry = hub.repository("models", settings["repo"], hub.MODEL_FILES, mirror, fetched)
+    safely = {"local_files_only": True, "trust_remote_code": False}
+    torch.manual_seed(DRAW_SEED)
+    try:
+        model, loading = AutoModel.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True, weights_only=True, **safely
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source, **safely)
+    except pickle.UnpicklingError:
+        raise InputError(f"{source / hub.WEIGHTS[1]}: holds more than weights, or is damaged; it was not run") from None
+    except Exception as error:  # a damaged file, or one of another kind, can make the libraries raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{source}: cannot be loaded: {reason}") from None
+    drawn = sorted(loading["missing_keys"])
+    if len(drawn) == len(model.state_dict()):
+        raise InputError(f"{source}: none of its weights is one of {type(model).__name__}")
+    # Neither may lead a later job to code of the repository.
+    vars(model.config).pop("auto_map", None)
+    tokenizer.init_kwargs.pop("auto_map", None)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"source": {"repo": settings["repo"], **entry}, "drawn": drawn}

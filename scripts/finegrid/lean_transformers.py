@@ -15,23 +15,23 @@ MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 
 @contextmanager
-def lean():
-    """Within this block, transformers' modules come without scipy, accelerate, torch.distributed and the compiler."""
-    absent = {"scipy": None, "accelerate": None}  # a module that is None counts as not installed
+def lean(hidden=("scipy", "accelerate")):
+    """Within this block, transformers' modules come without these packages, torch.distributed and the compiler."""
+    absent = dict.fromkeys(hidden)  # a module that is None counts as not installed
     stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
     for decorator in ("allow_in_graph", "assume_constant_result"):
         setattr(stand_ins[COMPILER], decorator, undecorated)
     stand_ins[MASK_INDEXING].TransformGetItemToIndex = mask_indexing
-    hidden = {name: module for name, module in {**absent, **stand_ins}.items() if name not in sys.modules}
+    replaced = {name: module for name, module in {**absent, **stand_ins}.items() if name not in sys.modules}
     is_available, disable = torch.distributed.is_available, torch.compiler.disable
-    sys.modules.update(hidden)
+    sys.modules.update(replaced)
     torch.distributed.is_available = lambda: False
     torch.compiler.disable = undecorated
     try:
         yield
     finally:
         torch.distributed.is_available, torch.compiler.disable = is_available, disable
-        for name in hidden:
+        for name in replaced:
             del sys.modules[name]
 
 

