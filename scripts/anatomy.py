@@ -146,17 +146,21 @@ def label_name(label, classes: list[str] | None) -> str:
 
 def inputs(model: dict, vocabulary: int, pair: bool) -> list[dict]:
     """Say of each of the three inputs what it does and whether the model, given its config.json, takes it."""
+    kinds = model.get("type_vocab_size", 0)  # DistilBERT has none; RoBERTa has one, whatever the text
     second = "" if pair else ", which this task does not have"
+    types = (
+        f"0 in the first sentence and 1 in the second{second}; for each of the two the model adds a vector of its own."
+    )
+    if kinds == 1:
+        types = "0 for every token, as this model does not tell sentences apart by it."
     purposes = {
         "input_ids": f"the number of each token among the {vocabulary:,} of the vocabulary, by which the model "
         "looks up the vector that it starts from.",
-        "token_type_ids": f"0 in the first sentence and 1 in the second{second}; for each of the two the model adds "
-        "a vector of its own.",
+        "token_type_ids": types,
         "attention_mask": "1 where there is a token and 0 where there is padding, to which no token may attend.",
     }
-    # DistilBERT has no vectors for token types.
-    absent = set() if model.get("type_vocab_size") else {"token_type_ids"}
-    return [{"name": name, "purpose": text, "taken": name not in absent} for name, text in purposes.items()]
+    absent = None if kinds else "token_type_ids"
+    return [{"name": name, "purpose": text, "taken": name != absent} for name, text in purposes.items()]
 
 
 def markdown(page: dict) -> str:
