@@ -44,5 +44,5 @@ rule all:
     default_target: True
     input:
         TABLES,
-        ANATOMY,
         SUBMISSIONS,
+        ANATOMY,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 FILES = {
     "backbone": ["config.json", "model.safetensors", "tokenizer.json", "provenance.json"],
-    "anatomy": ["imdb.md", "imdb.html"],
     "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "hidden.safetensors", "stats.json"],
+    "anatomy": ["imdb.md", "imdb.html"],
     "finetune": ["trained.safetensors", "validation.safetensors", "metrics.json"],
     "evaluate": ["test.safetensors", "hidden.safetensors", "test.json"],
 }

@@ -62,6 +62,33 @@ def test_a_mode_of_the_user():
     assert plan(config, "imdb", "layernorm")["config"]["train"] == [r".*LayerNorm\..*", r"classifier\..*"]
 
 
+def test_a_random_subset_is_drawn_from_everything_unless_the_mode_says_from_what():
+    config = load("smoke")
+    config["modes"]["random"] = {"random": {"parameters": 3074}}
+    config["modes"]["bitfit"] = {"random": {"parameters": 100, "seed": 3}}
+    config["modes"]["layers"] = {"train": [r".*\.layer\..*", "head"], "random": {"parameters": 100}}
+    config = complete(config, SCHEMA, "smoke")
+    settings = {mode: plan(config, "imdb", mode)["config"] for mode in config["modes"]}
+    assert settings["random"]["train"] == [".*"]
+    assert settings["random"]["random"] == {"parameters": 3074, "seed": 0}
+    assert settings["bitfit"]["train"] == [r".*\.bias"]
+    assert settings["bitfit"]["random"] == {"parameters": 100, "seed": 3}
+    assert settings["layers"]["train"] == [r".*\.layer\..*", "head"]
+    assert "random" not in settings["full"]
+
+
+def test_beside_adapters_the_head_trains_unless_the_mode_says_what():
+    config = load("smoke")
+    config["modes"]["lora"] = {"peft": {"peft_type": "LORA", "r": 8, "target_modules": ["query", "value"]}}
+    config["modes"]["lora-bias"] = {"train": ["head", r".*\.bias"], "peft": {"peft_type": "LORA"}}
+    config = complete(config, SCHEMA, "smoke")
+    settings = {mode: plan(config, "imdb", mode)["config"] for mode in config["modes"]}
+    assert settings["lora"]["train"] == ["head"]
+    assert settings["lora"]["peft"] == {"peft_type": "LORA", "r": 8, "target_modules": ["query", "value"]}
+    assert settings["lora-bias"]["train"] == ["head", r".*\.bias"]
+    assert "peft" not in settings["full"]
+
+
 OWN = {
     **{"source": "files", "max_length": 8, "files": {"train": "README.md"}},
     **{"text": "text", "label": "label", "classes": ["no", "yes"]},
@@ -129,6 +156,20 @@ BAD = [
     ("modes.full.learning_rates", ["3e-4", 3.0e-4], ["modes.full.learning_rates", "same"]),
     ("modes.full.train", ["("], ["modes.full.train", "'('", "regular expression"]),
     ("modes.full.train", [], ["modes.full.train", "[]"]),
+    ("modes.mine", {"learning_rates": [1e-3]}, ["modes", "unknown mode 'mine'", "'train', 'random' or 'peft'"]),
+    ("modes.full.random", {}, ["modes.full.random", "'parameters' is missing"]),
+    ("modes.full.random", {"parameters": 0}, ["modes.full.random.parameters", "0", "1 or more"]),
+    ("modes.full.random", {"parameters": 1e3}, ["modes.full.random.parameters", "1000.0", "whole number"]),
+    ("modes.full.random", {"parameters": 10, "seed": -1}, ["modes.full.random.seed", "-1", "0 or more"]),
+    ("modes.full.random", {"parameter": 10}, ["modes.full.random", "unknown key 'parameter'", "parameters"]),
+    ("modes.full.peft", "LORA", ["modes.full.peft", "'LORA'", "peft_type"]),
+    ("modes.full.peft", {"r": 8}, ["modes.full.peft", "'peft_type' is missing"]),
+    ("modes.full.peft", {"peft_type": 8}, ["modes.full.peft.peft_type", "8", "LORA"]),
+    (
+        "modes.full",
+        {"random": {"parameters": 10}, "peft": {"peft_type": "LORA"}},
+        ["modes.full", "'random' and 'peft'"],
+    ),
     ("modes.full", None, ["modes.full", "None", "{}"]),
     ("modes", {}, ["modes", "at least one"]),
     ("tasks", {}, ["tasks", "at least one"]),

@@ -42,7 +42,7 @@ def hub_folder(tmp_path_factory, smoke_run):
 
     pairs = folder / "datasets" / "nyu-mll" / "glue" / "mrpc"
     pairs.mkdir(parents=True)
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         rows = {name: [f"{name} {i}" for i in range(ROWS)] for name in ("sentence1", "sentence2")}
         frame = pandas.DataFrame({**rows, "label": [i % 2 for i in range(ROWS)]})
         frame.to_parquet(pairs / f"{split}-00000-of-00001.parquet")

@@ -86,6 +86,23 @@ def test_trained_parameters_come_back_and_only_they_are_stored(backbone, tmp_pat
         models.load_trained(tmp_path / "trained.safetensors", fresh)
 
 
+def test_a_head_of_one_output_is_for_regression(backbone):
+    model, _ = models.load_classifier(backbone, outputs=1, seed=0)
+    models.apply_mode(model, MODES["bitfit-head"], seed=0)
+    assert models.count_parameters(model)[0]["head"] == 129
+
+
+def test_the_hash_of_the_head_is_that_of_all_outside_the_encoder(backbone):
+    model, start = models.load_classifier(backbone, outputs=2, seed=0)
+    assert {name for name, _ in model.named_parameters() if models.in_head(model, name)} == {
+        "classifier.weight",
+        "classifier.bias",
+    }
+    _, other = models.load_classifier(backbone, outputs=3, seed=0)
+    assert start["encoder"] == other["encoder"]
+    assert start["head"] != other["head"]
+
+
 def test_damaged_weights_are_refused(backbone, tmp_path):
     (tmp_path / "provenance.json").write_text((backbone / "provenance.json").read_text())
     (tmp_path / "model.safetensors").write_bytes((backbone / "model.safetensors").read_bytes()[:-1])

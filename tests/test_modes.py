@@ -352,3 +352,7 @@ def test_only_cells_with_adapters_import_peft_and_nothing_heavier(backbone, sett
     done = run(sys.executable, "-c", PROGRAM, *arguments, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == imported
+
+
+def test_the_word_for_the_head_is_the_same_where_modes_are_listed_and_where_they_are_applied():
+    assert models.HEAD == HEAD

@@ -25,8 +25,9 @@ def choose_dtype(device: str) -> torch.dtype:
 
 def describe(device: str, dtype: torch.dtype) -> dict:
     """Return the versions, device, threads and dtype that a result depends on."""
+    packages = ["torch", "transformers", "numpy", *(["peft"] if "peft" in sys.modules else [])]
     return {
-        **{package: version(package) for package in ("torch", "transformers", "numpy")},
+        **{package: version(package) for package in packages},
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",

@@ -16,9 +16,10 @@ from finegrid.entries import draw_entries, entries_of, place_entries
 from finegrid.errors import InputError
 from finegrid.files import check_sha256, read_json, replacing
 from finegrid.lean_transformers import lean
-from finegrid.modes import HEAD
 from finegrid.precision import keep_float32
 
+# The word of modes.py, which is not imported, as a cell does not depend on modes other than its own.
+HEAD = "head"
 # The entries of a parameter that trains in part are stored beside their values under its name and this.
 ENTRIES = ":entries"
 

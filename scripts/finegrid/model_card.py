@@ -33,7 +33,7 @@ reached. `make pretrain` makes it again from installed packages; provenance.json
   weight decay {recipe["weight_decay"]:g}, no dropout; seed {recipe["seed"]}. Two losses: masked tokens
   ({recipe["masked_tokens"]:.0%}, the {recipe["vocabulary"]:,} most frequent only), and the bag of a text's words
   from its pooled vector (weight {recipe["bag_of_words"]:g}).
-- **Cost**: {provenance["hours"]:g} hours; threads of the CPU: {environment["threads"]}; products in {environment["dtype"]}.
+- **Cost**: {provenance["hours"]:g} hours; CPU threads: {environment["threads"]}; products in {environment["dtype"]}.
 
 ## Loss (nats)
 
