@@ -152,7 +152,7 @@ def protocol_notes(rows: list[dict]) -> list[str]:
             f"{splits['validation']['rows']:,} validation and {splits['test']['rows']:,} test rows "
             f"of at most {settings['max_length']} tokens. Validation: {splits['validation']['origin']}. "
             f"Test: {splits['test']['origin']}"
-            + (f" (the labels of {splits['hidden']['rows']:,} are hidden)." if splits["hidden"]["rows"] else ".")
+            + (f"; the labels of {splits['hidden']['rows']:,} more are hidden." if splits["hidden"]["rows"] else ".")
         )
     seeds = first["seeds"]
     notes.append(

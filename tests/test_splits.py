@@ -118,8 +118,8 @@ def test_what_validates_and_tests_where_there_are_no_files_of_it(tmp_path):
         "test": {"test": 10},
         "hidden": {"hidden": 7},
     }
-    assert loaded["test"].origin == "10% carved out of the training split (seed 0)"
-    assert loaded["validation"].origin == "20% held out of the training split (seed 1)"
+    assert loaded["test"].origin == "10% carved out of the training split, seed 0"
+    assert loaded["validation"].origin == "20% held out of the training split, seed 1"
     texts = [text for name in ("train", "validation", "test") for text in loaded[name].rows["text"]]
     assert sorted(texts) == sorted(numbered("train", 100))
     assert loaded["hidden"].rows.column_names == ["text"]

@@ -147,7 +147,7 @@ def test_a_test_result_of_an_earlier_training_is_refused(tmp_path):
         tables.read_row(folder, "imdb", "full")
 
 
-SPLIT = {"rows": 10, "parts": {"test": 10}, "origin": "10% carved out of the training split (seed 0)"}
+SPLIT = {"rows": 10, "parts": {"test": 10}, "origin": "10% carved out of the training split, seed 0"}
 NO_SPLIT = {"rows": 0, "parts": {}, "origin": "none"}
 
 

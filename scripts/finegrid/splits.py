@@ -89,7 +89,7 @@ def _drop(splits: dict[str, Rows], task: dict) -> tuple[Rows, int]:
 def _hold_out(train: Rows, name: str, share: dict, verb: str) -> tuple[Rows, Rows]:
     """Take a share of the training rows for another split, as `datasets` draws it."""
     parts = train.rows.train_test_split(share["share"], seed=share["seed"])
-    origin = f"{share['share']:.0%} {verb} the training split (seed {share['seed']})"
+    origin = f"{share['share']:.0%} {verb} the training split, seed {share['seed']}"
     rest, taken = parts["train"], parts["test"]
     return Rows(rest, {"train": len(rest)}, train.origin), Rows(taken, {name: len(taken)}, origin)
 
