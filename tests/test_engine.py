@@ -5,13 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score
 from test_data import split_of
 from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
 
 from finegrid import engine, features
 from finegrid import model as models
-from finegrid.metrics import accuracy
 from finegrid.modes import MODES
 from finegrid.schedule import learning_rate_at
 from finegrid.unpadded import use_unpadded
@@ -164,12 +162,6 @@ def test_the_loss_curve_keeps_the_mean_and_the_last_step(steps):
     weights = np.diff([100, *(step for step, _ in curve)])
     assert np.average([loss for _, loss in curve], weights=weights) == pytest.approx(np.mean(losses), abs=1e-5)
     assert engine.loss_curve([1.0, float("nan")], 0) == [[1, 1.0], [2, None]]
-
-
-def test_accuracy_is_scikit_learn_s():
-    random = np.random.default_rng(0)
-    logits, labels = random.normal(size=(50, 3)), random.integers(0, 3, 50)
-    assert accuracy(logits, labels) == accuracy_score(labels, logits.argmax(axis=1))
 
 
 def test_a_frozen_encoder_is_read_once_and_its_classifier_trains_the_same():
