@@ -36,7 +36,7 @@ bench: .venv/installed-test
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/against_trainer.py
 
-# Under an hour on two cores with bfloat16 products, hours without; killed, it goes on where it was.
+# About an hour and a half on one core with bfloat16 products, hours without; killed, it goes on where it was.
 pretrain: .venv/installed
 	$(BIN)/snakemake --cores all pretrain
 	mkdir -p models/embedded-bert-tiny
