@@ -41,6 +41,13 @@ def test_every_format_gives_the_same_rows(tmp_path, form):
     assert read_rows([path, path], TASK, labelled=False).column_names == ["title", "body"]
 
 
+def test_texts_of_json_stay_as_they_are(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"date": "2020-01-01", "body": "007", "stars": "good"}\n')
+    rows = read_rows([path], {**TASK, "text": ["date", "body"]}, labelled=True)
+    assert rows[0] == {"date": "2020-01-01", "body": "007", "stars": 1}
+
+
 @given(st.lists(st.integers(0, 2), min_size=1))
 def test_labels_are_names_or_numbers(labels):
     names = ["low", "middle", "high"]

@@ -15,7 +15,7 @@ READERS = {
     ".parquet": pandas.read_parquet,
     ".csv": lambda path: pandas.read_csv(path, **AS_TEXT),
     ".tsv": lambda path: pandas.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE, **AS_TEXT),
-    ".jsonl": lambda path: pandas.read_json(path, lines=True, dtype=False, convert_dates=False),
+    ".jsonl": lambda path: pandas.read_json(path, lines=True, dtype=False),
 }
 NAMED_AT_ONCE = 10  # rows that a message names
 
