@@ -19,7 +19,7 @@ def main() -> None:
     arguments = parse_arguments()
     folder = Path(arguments.cell)
     metrics = read_checked(folder / "metrics.json", "metrics")
-    cell, config = metrics["cell"], metrics["config"]
+    cell, task = metrics["cell"], metrics["config"]["task"]
     chosen = read_json(arguments.best, "chosen")
     if chosen is None or cell not in chosen["cells"]:
         raise InputError(f"{folder}: not the cell chosen by {arguments.best}; the test split is for that one only")
@@ -37,13 +37,8 @@ def main() -> None:
     device = environment.choose_device()
     dtype = environment.choose_dtype(device)
 
-    task = config["task"]
     splits = {name: load_split(arguments.data, name) for name in ("test", "hidden")}
-    model, start = models.load_classifier(arguments.backbone, models.outputs_of(task), cell["seed"])
-    if start != metrics["start"]:  # the encoder's weights, or the random head that `seed` should give again
-        raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
-    models.apply_mode(model, config, cell["seed"])
-    models.load_trained(folder / "trained.safetensors", model)
+    model = models.load_cell(folder, metrics, arguments.backbone)
     batches = models.place(model, device)
     gc.freeze()
     gc.enable()

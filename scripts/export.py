@@ -47,15 +47,9 @@ def save_model(folder: Path, metrics: dict, trained: Path, backbone: str) -> Non
     """
     from finegrid import model as models
 
-    config = metrics["config"]
-    classes = config["task"]["classes"]
-    model, start = models.load_classifier(backbone, models.outputs_of(config["task"]), metrics["cell"]["seed"])
-    if start != metrics["start"]:
-        raise InputError(f"{trained}/metrics.json: the cell did not start from the model that is now made here")
-    models.apply_mode(model, config, metrics["cell"]["seed"])
-    models.load_trained(trained / "trained.safetensors", model)
-    if "peft" in config:
-        model = models.merge_adapters(model)
+    task = metrics["config"]["task"]
+    classes = task["classes"]
+    model = models.merge_adapters(models.load_cell(trained, metrics, backbone))
     if classes:
         model.config.id2label = dict(enumerate(classes))
         model.config.label2id = {name: index for index, name in enumerate(classes)}
@@ -64,9 +58,7 @@ def save_model(folder: Path, metrics: dict, trained: Path, backbone: str) -> Non
 
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(
-        backbone, model_max_length=config["task"]["max_length"], local_files_only=True
-    )
+    tokenizer = AutoTokenizer.from_pretrained(backbone, model_max_length=task["max_length"], local_files_only=True)
     tokenizer.save_pretrained(folder)
 
 

@@ -231,9 +231,8 @@ def _complete_splits(key: str, task: dict, given: dict) -> None:
         task.setdefault("held_out", dict(HELD_OUT))
     if "test" in splits and "carve_out" in task:
         raise InputError(f"{key}.carve_out: the task has a test split with labels")
-    for split in task.get("sample", {}):
-        if split == "test" and "test" not in splits and "carve_out" not in task:
-            raise InputError(f"{key}.sample.test: the task has no test split with labels; 'carve_out' makes one")
+    if "test" in task.get("sample", {}) and "test" not in splits and "carve_out" not in task:
+        raise InputError(f"{key}.sample.test: the task has no test split with labels; 'carve_out' makes one")
 
 
 def _check_mirror(config: dict) -> None:

@@ -155,6 +155,20 @@ def save_trained(path, model) -> None:
         save_file(trained_tensors(model), temporary)
 
 
+def load_cell(folder, metrics: dict, backbone):
+    """Load the model that a cell trained, from its folder and its metrics.json, on the CPU.
+
+    Raises InputError if the cell did not start from this backbone or has other parameters than its mode trains.
+    """
+    config, seed = metrics["config"], metrics["cell"]["seed"]
+    model, start = load_classifier(backbone, outputs_of(config["task"]), seed)
+    if start != metrics["start"]:  # the encoder's weights, or the random head that `seed` should give again
+        raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
+    apply_mode(model, config, seed)
+    load_trained(Path(folder, "trained.safetensors"), model)
+    return model
+
+
 def load_trained(path, model) -> None:
     """Put the trained parameters of a cell into its model, which `apply_mode` has made ready.
 
