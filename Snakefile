@@ -36,6 +36,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
 
@@ -44,6 +45,7 @@ rule all:
     default_target: True
     input:
         CHOICES,
+        rules.compare.output,
         TABLES,
         SUBMISSIONS,
         ANATOMY,

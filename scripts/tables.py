@@ -137,7 +137,7 @@ def csv_context(row: dict) -> dict:
         **{f"{name} rows": splits[name]["rows"] for name in ("train", "validation", "test")},
         "test split": splits["test"]["origin"],
         "seeds": " ".join(map(str, row["plan"]["seeds"])),
-        "note": "; ".join(row["best"]["chosen"]["edges"]) if row["best"]["chosen"] else "",
+        "note": "; ".join(edge["message"] for edge in row["best"]["chosen"]["edges"]) if row["best"]["chosen"] else "",
     }
 
 
@@ -193,7 +193,9 @@ def warning_notes(rows: list[dict]) -> list[str]:
     for row in rows:
         name = f"{row['plan']['task']}, {row['plan']['mode']}" if several_tasks else row["plan"]["mode"]
         if row["best"]["chosen"] and row["best"]["chosen"]["edges"]:
-            notes.append(f"Edge of the grid: {name}: {'; '.join(row['best']['chosen']['edges'])}.")
+            notes.append(
+                f"Edge of the grid: {name}: {'; '.join(edge['message'] for edge in row['best']['chosen']['edges'])}."
+            )
         diverged = sum(cell["status"] == "diverged" for cell in row["cells"])
         if diverged:
             notes.append(f"Diverged: {name}: {diverged} of {len(row['cells'])} cells.")

@@ -55,7 +55,10 @@ def make_run(folder: Path) -> Path:
             "learning_rate": "3e-4",
             "validation": 0.925,
             "cells": [cell for cell in cells if (cell["batch_size"], cell["learning_rate"]) == (1024, "3e-4")],
-            "edges": ["learning rate 3e-4 is the largest tried", "batch size 1024 is the largest tried"],
+            "edges": [
+                {"message": "learning rate 3e-4 is the largest tried"},
+                {"message": "batch size 1024 is the largest tried"},
+            ],
         }
         best = {"plan": plan, "tried": len(cells) // 2, "diverged": 0 if ok else 2, "chosen": chosen if ok else None}
         write_json(folder / "cells" / "imdb" / mode / "best.json", best)

@@ -69,3 +69,8 @@ def chosen_cells(task, mode):
 def chosen_tests(task, mode):
     """List test.json of the cells that validation chose."""
     return files_of_cells("test.json", chosen_cells(task, mode))
+
+
+def chosen_files(name):
+    """List one file of every chosen cell of the run."""
+    return [path for key in PLANS for path in files_of_cells(name, chosen_cells(*key))]
