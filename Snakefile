@@ -36,7 +36,6 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
-include: "workflow/rules/compare.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
 
@@ -45,7 +44,6 @@ rule all:
     default_target: True
     input:
         CHOICES,
-        rules.compare.output,
         TABLES,
         SUBMISSIONS,
         ANATOMY,
