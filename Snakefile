@@ -45,5 +45,6 @@ rule all:
     input:
         CHOICES,
         TABLES,
+        DISCUSSION,
         SUBMISSIONS,
         ANATOMY,

@@ -2,6 +2,7 @@
 localrules:
     choose,
     compare,
+    discuss,
     tables,
 
 
@@ -83,6 +84,29 @@ rule tables:
         "Writing the tables"
     shell:
         "python scripts/tables.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
+
+
+DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]
+
+
+rule discuss:
+    input:
+        comparison=rules.compare.output.comparison,
+        published=rules.tables.input.published,
+    output:
+        DISCUSSION,
+    log:
+        f"{RUN}/logs/discuss.log",
+    conda:
+        "../../environment.yml"
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_hash("discuss"),
+    message:
+        "Discussing the numbers"
+    shell:
+        "python scripts/discuss.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
         " >{log:q} 2>&1"
 
 
