@@ -29,6 +29,7 @@ wildcard_constraints:
     batch_size="[1-9][0-9]*",
     learning_rate="[1-9]([.][0-9]*[1-9])?e-?[0-9]+",
     seed="0|[1-9][0-9]*",
+    order=f"({'|'.join(ORDERS)})",  # an empty constraint would be none
 
 
 include: "workflow/rules/pretrain.smk"

@@ -190,7 +190,8 @@ def compare_pairs(found: list[dict], task: dict, split: str, scored: tuple, resa
             predictions = [[run[rows] for run, _ in each["runs"][split]] for each in (ours, theirs)]
             scores = [[METRICS[metric].function(run, labels) for run in runs] for runs in predictions]
             differences = statistics.resampled_differences(*(resampled[mode, name] for mode in modes))
-            seeds = [each["cell"]["seed"] for each in ours["chosen"]]
+            names = ("seed", "data_order_seed")
+            seeds = [{name: each["cell"][name] for name in names if name in each["cell"]} for each in ours["chosen"]]
             if metric == "accuracy":
                 right = [[run == labels for run in runs] for runs in predictions]
                 per_seed = [
@@ -208,7 +209,7 @@ def compare_pairs(found: list[dict], task: dict, split: str, scored: tuple, resa
                     "mode": modes[0],
                     "against": modes[1],
                     "metric": name,
-                    "seeds": seeds,
+                    "seeds": [seed["seed"] for seed in seeds],
                     "split": split,
                     "delta": float(np.mean(scores[0]) - np.mean(scores[1])),
                     "interval": statistics.percentile_interval(differences),

@@ -61,6 +61,7 @@ def plan(config: dict, task: str, mode: str) -> dict:
         "batch_sizes": config["batch_sizes"],
         "learning_rates": config["modes"][mode]["learning_rates"],
         "seeds": config["seeds"],
+        **({"data_order_seeds": config["data_order_seeds"]} if "data_order_seeds" in config else {}),
         "config": {
             "model": config["model"],
             "task": task_settings(config, task),
