@@ -36,6 +36,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
 
@@ -45,5 +46,6 @@ rule all:
     input:
         CHOICES,
         TABLES,
+        FIGURES,
         SUBMISSIONS,
         ANATOMY,
