@@ -11,7 +11,7 @@ from finegrid.metrics import shown
 # Inches.
 CELL_WIDTH, CELL_HEIGHT = 0.74, 0.42
 LEFT, RIGHT, ABOVE, BELOW = 0.7, 0.1, 0.34, 0.56  # of a panel: tick labels and names
-HEAD, FOOT = 0.35, 0.75  # of the figure: the title; the key and the colour bar
+HEAD, FOOT = 0.35, 0.85  # of the figure: the title; the key and the colour bar
 WIDEST_ROW = 10.5
 COLOURS = "cividis"  # made to look the same to the colour-blind
 CHOSEN, DIVERGED = "★", "#eeeeee"
@@ -83,7 +83,7 @@ def panel(axes, mode: dict, colours: ScalarMappable | None, first: bool) -> None
     for setting in mode["settings"]:
         x, y = across.index(setting["learning_rate"]), up.index(setting["batch_size"])
         if setting["validation"] is None:
-            fill = {"facecolor": DIVERGED, "hatch": "////", "edgecolor": "#999999", "linewidth": 0}
+            fill = {"facecolor": DIVERGED, "hatch": "////", "edgecolor": "#999999", "linewidth": 0.6}
             text, ink = "diverged", "black"
             seeds = len(mode["plan"]["seeds"])
             if seeds > 1:
@@ -91,12 +91,11 @@ def panel(axes, mode: dict, colours: ScalarMappable | None, first: bool) -> None
             behind = {"facecolor": DIVERGED, "edgecolor": "none", "pad": 1}
         else:
             colour = colours.to_rgba(setting["validation"]["mean"])
-            fill, ink, behind = {"facecolor": colour, "edgecolor": "none"}, readable_on(colour), None
+            fill, ink, behind = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}, readable_on(colour), None
             text = (f"{CHOSEN} " if setting["chosen"] else "") + look.number(setting["validation"]["mean"])
         axes.add_patch(Rectangle((x, y), 1, 1, **fill))
-        size, weight = (
-            (8, "normal") if setting["validation"] is None else (9, "bold" if setting["chosen"] else "normal")
-        )
+        size = look.SMALL if setting["validation"] is None else 9
+        weight = "bold" if setting["chosen"] else "normal"
         label = {"ha": "center", "va": "center", "linespacing": 1.0, "fontsize": size, "fontweight": weight}
         axes.text(x + 0.5, y + 0.5, text, color=ink, bbox=behind, **label)
         if setting["chosen"]:
@@ -129,14 +128,14 @@ def key(figure: Figure, task: dict, colours: ScalarMappable | None, width: float
         handles.append(Rectangle((0, 0), 1, 1, facecolor=DIVERGED, hatch="////", edgecolor="#999999", linewidth=0))
         labels.append("diverged, never chosen")
     figure.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0, 0.1 / height), borderaxespad=0.6, handlelength=2
+        handles, labels, loc="lower left", bbox_to_anchor=(0, 0.2 / height), borderaxespad=0.6, handlelength=2
     )
     if colours:
-        bar = figure.add_axes(((width - 3.6) / width, 0.5 / height, 3.3 / width, 0.14 / height))
+        bar = figure.add_axes(((width - 3.6) / width, 0.64 / height, 3.3 / width, 0.14 / height))
         figure.colorbar(colours, cax=bar, orientation="horizontal")
         several = any(len(mode["plan"]["seeds"]) > 1 for mode in task["modes"])
-        better = "" if look.higher_is_better(task["metric"]) else " (lower is better)"
-        bar.set_xlabel(f"{metric}{', mean over seeds' if several else ''}{better}", fontsize=9)
+        remarks = ["mean over seeds"] * several + ["lower is better"] * (not look.higher_is_better(task["metric"]))
+        bar.set_xlabel(f"{metric}\n({'; '.join(remarks)})" if remarks else metric, fontsize=9)
         bar.tick_params(labelsize=look.SMALL)
         bar.locator_params(nbins=5)
         bar.grid(False)

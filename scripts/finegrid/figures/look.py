@@ -29,6 +29,8 @@ LOOK = {
     "legend.frameon": False,
     "legend.handlelength": 3.2,
     "lines.markersize": 6,
+    "figure.constrained_layout.w_pad": 0.08,  # inches
+    "figure.constrained_layout.h_pad": 0.06,
     "hatch.linewidth": 0.8,
     "text.parse_math": False,  # a name with dollar signs is a name
     "svg.fonttype": "none",

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import textwrap
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -35,10 +36,10 @@ def draw(tasks: list[dict]) -> tuple[Figure, str, str]:
         axes.set_visible(False)
     styles = [look.of_mode(order.index(name)) | {"linestyle": "none"} for name in names]
     look.legend(figure, [Line2D([], [], **style) for style in styles], names, "mode")
-    caption = (
-        "Score of the chosen setting of each mode against the number of parameters it trains; bars are 95 % "
-        "intervals of test scores, and hollow markers are validation scores, on which the setting was chosen."
-    )
+    read = {bool(scores.of_test(task, mode)) for task in panels for mode in task["modes"] if mode["chosen"]}
+    kinds = {True: "filled: test, with its 95 % interval", False: "hollow: validation, which chose the setting"}
+    what = "; ".join(text for kind, text in kinds.items() if kind in read)
+    caption = f"Score of the chosen setting of each mode against the number of parameters it trains ({what})."
     return figure, caption, "Scatter plots of score against trainable parameters. " + " ".join(map(in_words, panels))
 
 
@@ -58,9 +59,9 @@ def panel(axes, task: dict) -> None:
             axes.errorbar([10**place], [test["mean"]], yerr=bars, capsize=3, elinewidth=1.3, **style)
         else:
             axes.plot([10**place], [scores.of_validation(task, mode)["mean"]], **style, fillstyle="none", mew=1.6)
-    axes.set(xscale="log", xlim=(10 ** (low - margin), 10 ** (high + margin)), title=task["task"])
+    axes.set(xscale="log", xlim=(10 ** (low - margin), 10 ** (high + margin)), title=textwrap.fill(task["task"], 28))
     axes.set(xlabel="trainable parameters", ylabel=score_axis(task))
-    decades = range(low, high + 1, math.ceil((high - low) / 5))
+    decades = range(low, high + 1, math.ceil((high - low) / 4))
     axes.set_xticks([10**decade for decade in decades], [count(10**decade) for decade in decades])
     axes.xaxis.set_minor_locator(NullLocator())
 
