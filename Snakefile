@@ -37,6 +37,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
 
@@ -46,6 +47,7 @@ rule all:
     input:
         CHOICES,
         TABLES,
+        FIGURES,
         DISCUSSION,
         SUBMISSIONS,
         ANATOMY,

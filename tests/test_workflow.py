@@ -242,7 +242,7 @@ def test_an_unusable_results_folder_is_told_before_anything_runs(clone):
 
 
 @pytest.mark.parametrize(
-    "script", ["backbone", "prepare", "anatomy", "finetune", "choose", "evaluate", "tables", "export"]
+    "script", ["backbone", "prepare", "anatomy", "finetune", "choose", "evaluate", "tables", "figures", "export"]
 )
 def test_each_script_explains_itself(script, clone):
     done = run("python", f"scripts/{script}.py", "--help", cwd=clone)
