@@ -39,6 +39,7 @@ include: "workflow/rules/summarise.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -49,3 +50,4 @@ rule all:
         TABLES,
         SUBMISSIONS,
         ANATOMY,
+        REPORT,
