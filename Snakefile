@@ -36,7 +36,6 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
-include: "workflow/rules/compare.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
@@ -46,8 +45,8 @@ rule all:
     default_target: True
     input:
         CHOICES,
-        rules.compare.output,
         TABLES,
+        DISCUSSION,
         SUBMISSIONS,
         ANATOMY,
         REPORT,

@@ -36,6 +36,9 @@ def complete(config: dict, schema_path, source: str) -> dict:
         for name, task in config["tasks"].items():
             config["tasks"][name] = _complete_task(name, task)
         _check_mirror(config)
+        for path in config["published"]:
+            if not Path(path).is_file():
+                raise InputError(f"published: there is no file {path!r}")
         for name, mode in config["modes"].items():
             _complete_mode(name, mode, config["learning_rates"])
     except InputError as error:

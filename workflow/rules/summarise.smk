@@ -1,6 +1,8 @@
 # From the JSON of the cells to the tables. Nothing here imports torch.
 localrules:
     choose,
+    compare,
+    discuss,
     tables,
 
 
@@ -28,16 +30,47 @@ checkpoint choose:
 # one of these is missing, as it is where a task or a mode joins a finished run.
 CHOICES = expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"])
 
-TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=["table1", "table2", "table3"], format=["md", "tex", "csv"])
-TABLES += [f"{RUN}/tables/grid.csv"]
+
+rule compare:
+    input:
+        metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
+        best=CHOICES,
+        validation=lambda wildcards: chosen_files("validation.safetensors"),
+        tests=lambda wildcards: chosen_files("test.json"),
+        predictions=lambda wildcards: chosen_files("test.safetensors"),
+        stats=expand(rules.prepare.output.stats, task=config["tasks"]),
+    output:
+        comparison=f"{RUN}/comparison.json",
+    log:
+        f"{RUN}/logs/compare.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        results=subpath(output.comparison, parent=True),
+        tasks=list(config["tasks"]),
+        modes=list(config["modes"]),
+        code=code_hash("compare"),
+    message:
+        "Comparing the modes"
+    shell:
+        "python scripts/compare.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
+        " --output {output.comparison:q} >{log:q} 2>&1"
+
+
+TABLES = expand(
+    f"{RUN}/tables/{{table}}.{{format}}",
+    table=["table1", "table2", "table3", "pairs", "retention", "parameters", "cost", "published"],
+    format=["md", "tex", "csv"],
+)
+TABLES += [f"{RUN}/tables/grid.csv", f"{RUN}/tables/tables.json"]
 
 
 rule tables:
     input:
-        metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
-        best=CHOICES,
-        tests=lambda wildcards: [path for key in PLANS for path in chosen_tests(*key)],
-        stats=expand(rules.prepare.output.stats, task=config["tasks"]),
+        comparison=rules.compare.output.comparison,
+        published=["config/published.yaml", *config["published"]],
     output:
         TABLES,
     log:
@@ -45,16 +78,36 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
-        results=subpath(output[0], ancestor=2),
-        tasks=list(config["tasks"]),
-        modes=list(config["modes"]),
         folder=subpath(output[0], parent=True),
         code=code_hash("tables"),
     message:
         "Writing the tables"
     shell:
-        "python scripts/tables.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
-        " --output {params.folder:q} >{log:q} 2>&1"
+        "python scripts/tables.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
+
+
+DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]
+
+
+rule discuss:
+    input:
+        comparison=rules.compare.output.comparison,
+        published=rules.tables.input.published,
+    output:
+        DISCUSSION,
+    log:
+        f"{RUN}/logs/discuss.log",
+    conda:
+        "../../environment.yml"
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_hash("discuss"),
+    message:
+        "Discussing the numbers"
+    shell:
+        "python scripts/discuss.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
 
 
 # Collection targets: `snakemake task_imdb` and `snakemake mode_bitfit` run one task or one mode, up to

@@ -1,0 +1,120 @@
+"""Scores that others published, as data: each with its source, never one split beside another."""
+
+from pathlib import Path
+
+import yaml
+
+from finegrid import notes
+from finegrid.errors import InputError
+from finegrid.grid import canonical_learning_rate
+from finegrid.layout import Table
+from finegrid.metrics import METRICS, shown
+from finegrid.results import check
+
+OURS = "this run"
+
+
+def read_published(paths: list) -> list[dict]:
+    """Return all published scores of some files, each with the keys of its source: see published.schema.yaml.
+
+    Raises InputError if a file is not of that form.
+    """
+    rows = []
+    for path in paths:
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        check(content, "published", path)
+        for source in content["sources"]:
+            for row in source["scores"]:
+                if row["metric"].partition(" ")[0] not in METRICS:
+                    raise InputError(f"{path}: metric {row['metric']!r} is none of {', '.join(METRICS)}")
+                if "learning_rate" in row:
+                    try:
+                        row["learning_rate"] = canonical_learning_rate(row["learning_rate"])
+                    except InputError as error:
+                        raise InputError(f"{path}: {error}") from None
+                rows.append({**{key: value for key, value in source.items() if key != "scores"}, **row})
+    return rows
+
+
+def rows_for(rows: list[dict], task: dict) -> list[dict]:
+    """Return the published scores of a task of the comparison, by metrics that it has."""
+    return [row for row in rows if row["task"] == task["task"] and row["metric"] in task["scores"]]
+
+
+def table(comparison: dict, published: list[dict]) -> Table:
+    """Return our scores beside published ones of a task and metric, validation and test in columns of their own."""
+    records, exact, told = [], [], {}
+    for task in comparison["tasks"]:
+        theirs = rows_for(published, task)
+        for name in dict.fromkeys(row["metric"] for row in theirs):
+            head = {"task": task["task"], "metric": shown(name)}
+            for mode in task["modes"]:
+                chosen = mode["chosen"] or {"validation": {}, "test": None}
+                scores = {split: (chosen[split] or {}).get(name) for split in ("validation", "test")}
+                trainable = mode["trainable"]["total"]
+                records.append(
+                    {**head, "source": OURS, "mode": mode["mode"], "trainable": trainable, **columns(scores)}
+                )
+                exact += exact_rows(task["task"], name, OURS, mode["mode"], trainable, scores)
+            for source, mode, trainable, scores in gathered([row for row in theirs if row["metric"] == name]):
+                record = {**head, "source": source["title"], "mode": mode, "trainable": trainable}
+                records.append({**record, **columns(scores)})
+                exact += exact_rows(task["task"], name, source["title"], mode, trainable, scores)
+                told[source["title"]] = source
+    if not records:
+        return Table(
+            "published", "Published", "Published scores", [], [], ["Of these tasks no published score is known."]
+        )
+    model = comparison["model"]
+    said = [f"This run: {model['name']} ({model.get('repo', model['source'])}), {notes.seeds(comparison)}"]
+    for task in comparison["tasks"]:
+        splits = task["data"]["splits"]
+        rows = f"{splits['train']['rows']:,} training rows of at most {task['settings']['max_length']} tokens"
+        said.append(
+            f"{task['task']}: {rows}; validation: {splits['validation']['origin']}; test: {splits['test']['origin']}."
+        )
+    for title, source in told.items():
+        where = ", ".join(source[key] for key in ("address", "read") if key in source)
+        said.append(f"{title}: {source['model']}; {source.get('protocol', 'protocol not told')}. Read in: {where}.")
+    said.append("Other models, data and test rows than these make other scores: side by side, they are no test.")
+    return Table("published", "Published", "This run beside published scores", records, exact, said)
+
+
+def gathered(rows: list[dict]):
+    """Yield (source, mode, trainable, {split: score}), one for the rows of one source and mode."""
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["title"], row.get("mode"), row.get("trainable")), []).append(row)
+    for (_, mode, trainable), group in groups.items():
+        scores = {row["split"]: {"mean": row["value"], "sd": row.get("sd"), "n": row.get("seeds")} for row in group}
+        yield group[0], mode, trainable, scores
+
+
+def columns(scores: dict) -> dict:
+    """Return the two columns of scores, each with its standard deviation where it has one."""
+
+    def spelled(score: dict | None) -> str | None:
+        if not score:
+            return None
+        return f"{score['mean']:.3f}" + (f" (sd {score['sd']:.3f})" if score.get("sd") is not None else "")
+
+    return {split: spelled(scores.get(split)) for split in ("validation", "test")}
+
+
+def exact_rows(
+    task: str, metric: str, source: str, mode: str | None, trainable: int | None, scores: dict
+) -> list[dict]:
+    """Return a .csv row for each split that has a score."""
+    return [
+        {
+            **{"task": task, "metric": metric, "split": split, "source": source, "mode": mode, "trainable": trainable},
+            **{"score": score["mean"], "sd": score.get("sd"), "n": score.get("n")},
+        }
+        for split, score in scores.items()
+        if score
+    ]
