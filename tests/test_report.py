@@ -379,7 +379,7 @@ def test_snakemakes_own_report_is_made_without_network(finished, name):
     else:
         text = (finished / name).read_text(encoding="utf-8")
         assert "The whole run on one page" in text and "What the model reads of imdb" in text
-        assert '"Report"' in text and '"Inputs"' in text
+        assert all(f'"{category}"' in text for category in ("Report", "Tables", "Inputs"))
 
 
 @st.composite
