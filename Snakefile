@@ -40,6 +40,7 @@ include: "workflow/rules/summarise.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -51,3 +52,4 @@ rule all:
         DISCUSSION,
         SUBMISSIONS,
         ANATOMY,
+        REPORT,

@@ -8,7 +8,7 @@ from conftest import edit, edit_config, planned_jobs, run, snakemake, without_co
 
 CELLS = "results/smoke/cells/imdb"
 # All that a change to the cells of one mode leads to, up to the checkpoint.
-SUMMARY = {"choose": 1, "compare": 1, "tables": 1, "discuss": 1}
+SUMMARY = {"choose": 1, "compare": 1, "tables": 1, "figures": 1, "discuss": 1, "report": 1}
 
 
 def test_a_run_leaves_tables_and_whole_cells(smoke_run):
@@ -123,7 +123,7 @@ def test_an_edit_of_the_training_loop_retrains_everything(finished):
 
 def test_an_edit_of_the_tables_retrains_nothing(finished):
     edit(finished / "scripts" / "finegrid" / "score_tables.py", 'f"Best validation', 'f"Highest validation')
-    assert planned_jobs(finished) == {"tables": 1}
+    assert planned_jobs(finished) == {"tables": 1, "report": 1}
     assert snakemake(finished).returncode == 0
     assert "Highest validation accuracy" in (finished / "results/smoke/tables/table1.md").read_text()
 

@@ -72,7 +72,14 @@ rule tables:
         comparison=rules.compare.output.comparison,
         published=["config/published.yaml", *config["published"]],
     output:
-        TABLES,
+        *[
+            (
+                report(path, caption="../report/tables.rst", category="Tables", labels={"table": Path(path).stem})
+                if path.endswith(".csv")
+                else path
+            )
+            for path in TABLES
+        ],
     log:
         f"{RUN}/logs/tables.log",
     conda:
