@@ -13,6 +13,7 @@ def test_training_depends_on_what_it_imports_and_on_no_table():
     assert {"finetune.py", "engine.py", "model.py", "data.py", "metrics.py", "grid.py"} <= modules("finetune")
     assert not {"tables.py", "results.py", "config.py", "modes.py", "tasks.py"} & modules("finetune")
     assert "engine.py" not in modules("tables")
+    assert {"heatmap.py", "look.py", "__init__.py"} <= modules("figures")
 
 
 def tree_of(text: str, tmp_path) -> str:

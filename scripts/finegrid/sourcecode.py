@@ -52,7 +52,8 @@ def _modules(path: Path, found: frozenset = frozenset()) -> frozenset:
         else:
             continue
         for name in names:
-            module = SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
-            if name.startswith("finegrid.") and module.exists() and module not in found:
-                found = _modules(module, found)
+            place = SCRIPTS.joinpath(*name.split("."))
+            for module in (place.with_suffix(".py"), place / "__init__.py"):
+                if name.startswith("finegrid.") and module.exists() and module not in found:
+                    found = _modules(module, found)
     return found

@@ -12,9 +12,16 @@ FIGURES += [f"{RUN}/figures/figures.json"]
 
 rule figures:
     input:
-        comparison=f"{RUN}/comparison.json",
+        comparison=rules.compare.output.comparison,
     output:
-        FIGURES,
+        *[
+            (
+                report(path, caption="../report/figures.rst", category="Figures", labels={"figure": Path(path).stem})
+                if path.endswith(".svg")
+                else path
+            )
+            for path in FIGURES
+        ],
     log:
         f"{RUN}/logs/figures.log",
     conda:

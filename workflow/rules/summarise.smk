@@ -94,7 +94,7 @@ rule tables:
         " >{log:q} 2>&1"
 
 
-DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]
+DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]  # as data, and to be read
 
 
 rule discuss:
@@ -102,7 +102,8 @@ rule discuss:
         comparison=rules.compare.output.comparison,
         published=rules.tables.input.published,
     output:
-        DISCUSSION,
+        DISCUSSION[0],
+        report(DISCUSSION[1], caption="../report/discussion.rst", category="Discussion"),
     log:
         f"{RUN}/logs/discuss.log",
     conda:
