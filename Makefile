@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 run: .venv/installed
 	$(BIN)/snakemake --cores all --configfile $(CONFIG)
-	@cat results/$$(sed -n 's/^run: *//p' $(CONFIG))/tables/table?.md
+	@cd results/$$(sed -n 's/^run: *//p' $(CONFIG)) && cat tables/table?.md discussion.md
 
 # All that a configuration takes from the hub, fetched or checked: with its lock file it runs without internet.
 mirror: .venv/installed
