@@ -12,11 +12,11 @@ THIS_RUN = "this run"
 def make(comparison: dict, files=()) -> Table:
     """Return the table; `files` are those that the configuration names beside finegrid's own."""
     theirs = {task["task"]: published.rows_for(task["task"], files) for task in comparison["tasks"]}
-    used = [row for task in comparison["tasks"] for row in theirs[task["task"]] if row["metric"] in _our_metrics(task)]
+    used = [row for task in comparison["tasks"] for row in theirs[task["task"]] if row["metric"] in task["scores"]]
     keys = {key: number for number, key in enumerate(dict.fromkeys(_source(row) for row in used), start=1)}
     rows, exact = [], []
     for task in comparison["tasks"]:
-        for metric in _our_metrics(task):
+        for metric in task["scores"]:
             matching = [row for row in theirs[task["task"]] if row["metric"] == metric]
             if matching:
                 rows += [_our_row(task, mode, metric) for mode in task["modes"]]
@@ -36,10 +36,6 @@ def make(comparison: dict, files=()) -> Table:
 def _source(row: dict) -> tuple:
     """Return what makes two figures come from one source by one protocol, apart from the single row's setting."""
     return row["title"], row["address"], row["read"], row["model"], row["splits"], row["other"]
-
-
-def _our_metrics(task: dict) -> list[str]:
-    return task["scores"]
 
 
 def _scores(mode: dict, metric: str) -> dict[str, float | None]:
@@ -89,12 +85,13 @@ def _differences(comparison: dict, task: dict, used: list[dict], keys: dict) -> 
     """Say of a task in what this run and the published figures are not alike."""
     theirs = [row for row in used if row["task"] == task["task"]]
     splits, settings = task["data"]["splits"], task["settings"]
+    rows, origin = splits["test"]["rows"], notes.test_origin(task).rstrip(".")
+    tested = f"{rows:,} rows, {origin}" if rows else origin
     facts = [
         f"{splits['train']['rows']:,} training rows of at most {settings['max_length']} tokens, "
         f"{notes.counted(task['training']['epochs'], 'epoch')}",
-        f"validation {splits['validation']['origin']}, {splits['validation']['rows']:,} rows",
-        f"test {notes.test_origin(task).rstrip('.')}"
-        + (f", {splits['test']['rows']:,} rows" * bool(splits["test"]["rows"])),
+        f"validation {splits['validation']['rows']:,} rows, {splits['validation']['origin']}",
+        f"test {tested}",
     ]
     if settings.get("sample"):
         facts.append("a sample of the data only")
@@ -123,7 +120,7 @@ def _told(number: int, row: dict) -> str:
     facts += [row["other"]]
     where = f", {row['address']}" if row["address"] else ""
     protocol = "; ".join(filter(None, facts))
-    told = f"[{number}] {row['title']}{where} (read {row['read']})" + (f": {protocol}." if protocol else ".")
+    told = f"[{number}] {row['title']}{where} ({row['read']})" + (f": {protocol}." if protocol else ".")
     return told.replace("`", "'")  # in notes backticks stand around code
 
 

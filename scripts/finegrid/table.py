@@ -5,15 +5,20 @@ import unicodedata
 from typing import NamedTuple
 
 import pandas
-from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
+from tabulate import LATEX_ESCAPE_RULES, DataRow, Line, TableFormat, tabulate
 
 from finegrid.markdown import escape
 
 # Columns of names and words; all others are of numbers and stand to the right.
 WORDS = {"task", "mode", "against", "metric", "split", "source", "verdict"}
+# Columns that head blocks of rows in LaTeX, where a line has little room.
+HEADS = ("task", "metric")
+# Rows and lines of notes that fit on a page.
+PAGE = 60
 # Characters that fit beside each other on a line of the class article, by LaTeX's size of type.
-SIZES = {"normalsize": 62, "small": 68, "footnotesize": 76, "scriptsize": 84, "tiny": 104}
+SIZES = {"normalsize": 66, "small": 72, "footnotesize": 79, "scriptsize": 85, "tiny": 101}
 # Beyond ASCII, what pdflatex spells in its default fonts and what stands for it; letters with accents besides.
+# A bracket after the end of a row would be read as an argument of it.
 SPELT = {
     "±": r"\ensuremath{\pm}",
     "–": "--",
@@ -24,6 +29,7 @@ SPELT = {
     "”": "''",
     "…": r"\dots{}",
     "Δ": r"\ensuremath{\Delta}",
+    "[": "{[}",
 }
 
 
@@ -66,30 +72,61 @@ def markdown(table: Table) -> str:
     """Return title and caption, the table and its notes."""
     parts = [f"**{escape(f'{table.title}. {table.caption}')}**\n"]
     if table.rows:
-        parts.append(_layout(table.rows, "pipe", escape) + "\n")
+        parts.append(_pipe(table.rows) + "\n")
     notes = [_inline(note, escape, "`{}`".format) for note in table.notes]
     return "\n".join([*parts, "".join(f"- {note}\n" for note in notes)])
 
 
 def latex(table: Table) -> str:
-    """Return a table environment; the document that reads it needs the package booktabs."""
+    """Return a table environment; the document that reads it needs the package booktabs.
+
+    Tasks and metrics head blocks of rows. More notes than fit on a page with the table follow it as text, which
+    may go on to the next page.
+    """
     lines = [rf"\caption{{{latex_escape(table.caption)}.}}", rf"\label{{tab:{table.name}}}"]
     if table.rows:
-        width = sum(max(map(len, [column, *(row[column] for row in table.rows)])) + 2 for column in table.rows[0])
-        size = next((size for size, room in SIZES.items() if width <= room), "tiny")
-        lines += [rf"\{size}\setlength{{\tabcolsep}}{{0.5em}}", _layout(table.rows, BOOKTABS, latex_escape)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            *lines,
+        lines += _sized(table.rows)
+    notes = [_inline(note, latex_escape, _latex_code) + r"\par" for note in table.notes]
+    height = len(table.rows) + sum(2 + len(note) // 90 for note in table.notes)
+    if height <= PAGE:
+        below = [
             r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize\raggedright\sloppy",
-            *(_inline(note, latex_escape, _latex_code) + r"\par" for note in table.notes),
+            *notes,
             r"\end{minipage}",
-            r"\end{table}",
-            "",
         ]
-    )
+        return _lines(r"\begin{table}", r"\centering", *lines, *below, r"\end{table}")
+    after = [r"{\footnotesize\raggedright\sloppy\noindent", rf"Table~\ref{{tab:{table.name}}}:\par", *notes, "}"]
+    return _lines(r"\begin{table}", r"\centering", *lines, r"\end{table}", *after)
+
+
+def _sized(rows: list[dict[str, str]]) -> list[str]:
+    """Lay out rows in the largest type that fits a line; what fits in none reaches evenly into both margins."""
+    columns = [column for column in rows[0] if column not in HEADS]
+    width = sum(max(len(text) for text in (column, *(row[column] for row in rows))) + 2 for column in columns)
+    size = next((size for size, room in SIZES.items() if width <= room), None)
+    laid_out = _booktabs(rows, columns)
+    if size is None:
+        laid_out = rf"\makebox[\linewidth][c]{{{laid_out}}}"
+    return [rf"\{size or 'tiny'}\setlength{{\tabcolsep}}{{0.5em}}", laid_out]
+
+
+def _booktabs(rows: list[dict[str, str]], columns: list[str]) -> str:
+    lines = [[latex_escape(row[column]) for column in columns] for row in rows]
+    laid_out = _tabulate(lines, list(map(latex_escape, columns)), columns, BOOKTABS).splitlines()
+    top, body, bottom = laid_out[:4], laid_out[4:-2], laid_out[-2:]
+    blocks, above = [], None
+    for row, line in zip(rows, body, strict=True):
+        head = ", ".join(row[column] for column in HEADS if column in row)
+        if head and head != above:
+            blocks += [r"\midrule"] * (above is not None)
+            blocks.append(rf" \multicolumn{{{len(columns)}}}{{l}}{{\textit{{{latex_escape(head)}}}}} \\")
+        above = head
+        blocks.append(line)
+    return "\n".join([*top, *blocks, *bottom])
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join([*lines, ""])
 
 
 def csv(table: Table) -> str:
@@ -125,23 +162,15 @@ def _inline(note: str, escaped, code) -> str:
     return " ".join(code(part) if index % 2 else escaped(part) for index, part in enumerate(parts) if part.strip())
 
 
-def _layout(rows: list[dict[str, str]], table_format, escaped) -> str:
-    """Lay out the rows by tabulate; in LaTeX a line divides one task from the next."""
+def _pipe(rows: list[dict[str, str]]) -> str:
     columns = list(rows[0])
-    lines, task = [], rows[0].get("task")
-    for row in rows:
-        if row.get("task") != task and table_format is BOOKTABS:
-            lines.append(SEPARATING_LINE)
-        task = row.get("task")
-        # What stands in a column of numbers is spelled here, and Markdown shows it as it is.
-        lines.append([escaped(row[key]) if key in WORDS or table_format is BOOKTABS else row[key] for key in columns])
-    return tabulate(
-        lines,
-        headers=list(map(escaped, columns)),
-        tablefmt=table_format,
-        colalign=_align(columns),
-        disable_numparse=True,
-    )
+    # What stands in a column of numbers is spelled by us, and Markdown shows it as it is.
+    lines = [[escape(row[column]) if column in WORDS else row[column] for column in columns] for row in rows]
+    return _tabulate(lines, list(map(escape, columns)), columns, "pipe")
+
+
+def _tabulate(lines: list, headers: list[str], columns: list[str], table_format) -> str:
+    return tabulate(lines, headers, table_format, colalign=_align(columns), disable_numparse=True)
 
 
 def _align(columns: list[str]) -> list[str]:

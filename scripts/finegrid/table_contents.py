@@ -1,6 +1,7 @@
 """What each table says, from the comparison of a run (comparison.json): a function for each, which returns a Table."""
 
 from collections.abc import Iterator
+from itertools import product
 from statistics import mean
 
 from finegrid import table_notes as notes
@@ -18,9 +19,9 @@ def rows_of(comparison: dict) -> Iterator[tuple[dict, dict]]:
 def validation(comparison: dict) -> Table:
     """Table 1: what validation chose for each mode, and its scores."""
     rows, exact = [], []
-    for task, mode in rows_of(comparison):
-        chosen = mode["chosen"]
-        for name in task["scores"]:
+    for task in comparison["tasks"]:
+        for name, mode in product(task["scores"], task["modes"]):
+            chosen = mode["chosen"]
             spread = chosen["validation"][name] if chosen else None
             rows.append(
                 {
@@ -51,12 +52,13 @@ def test(comparison: dict) -> Table:
     rows, exact = [], []
     references = {reference(task) for task in comparison["tasks"]}
     to = f"to {references.pop()}" if len(references) == 1 else "to the first mode"
-    for task, mode in rows_of(comparison):
-        tested = mode["chosen"] and mode["chosen"]["test"]
-        pair = difference(task, mode["mode"], reference(task)) if task["test_status"] == "read" else None
-        why = "diverged" if not mode["chosen"] else task["test_status"]
-        for name in tested or [task["metric"]]:
-            score = tested[name] if tested else None
+    for task in comparison["tasks"]:
+        read = task["test_status"] == "read"
+        names = [name for name in task["scores"] if not read or any(name in scores for scores in _tests(task))]
+        for name, mode in product(names if read else [task["metric"]], task["modes"]):
+            score = ((mode["chosen"] or {}).get("test") or {}).get(name)
+            pair = difference(task, mode["mode"], reference(task)) if read else None
+            why = "diverged" if not mode["chosen"] else task["test_status"]
             told = pair if name == task["metric"] else None
             rows.append(
                 {
@@ -90,6 +92,10 @@ def test(comparison: dict) -> Table:
         rows = [{key: value for key, value in row.items() if key not in empty} for row in rows]
     caption = f"Test {_metric(comparison)} of the setting that validation chose"
     return Table("table2", "Table 2", caption, rows, below, exact)
+
+
+def _tests(task: dict) -> list[dict]:
+    return [mode["chosen"]["test"] for mode in task["modes"] if mode["chosen"] and mode["chosen"]["test"]]
 
 
 def learning_rates(comparison: dict) -> Table:

@@ -1,7 +1,5 @@
 """Notes below the tables: what the numbers are of, and what is not as it should be."""
 
-from finegrid.metrics import shown
-
 NO_TEST = {
     "hidden": "its test labels are hidden",
     "no test split": "it has no test split",
@@ -22,10 +20,13 @@ def protocol(comparison: dict) -> list[str]:
     notes = [model(comparison)]
     for task in comparison["tasks"]:
         splits, settings = task["data"]["splits"], task["settings"]
-        test = f" and {splits['test']['rows']:,} test rows" if splits["test"]["rows"] else " rows, no test rows"
+        sizes = f"{splits['train']['rows']:,} training"
+        if splits["test"]["rows"]:
+            sizes += f", {splits['validation']['rows']:,} validation and {splits['test']['rows']:,} test rows"
+        else:
+            sizes += f" and {splits['validation']['rows']:,} validation rows"
         notes.append(
-            f"Data: {task['task']} ({settings['source']}), {splits['train']['rows']:,} training, "
-            f"{splits['validation']['rows']:,} validation{test} of at most {settings['max_length']} tokens. "
+            f"Data: {task['task']} ({settings['source']}), {sizes} of at most {settings['max_length']} tokens. "
             f"Validation: {splits['validation']['origin']}. Test: {test_origin(task)}"
         )
     epochs = {task["training"]["epochs"] for task in comparison["tasks"]}
@@ -59,7 +60,7 @@ def data(comparison: dict) -> list[str]:
             dropped = counted(stats["source"]["dropped_training_rows"], "training row")
             facts.append(f"{dropped} left out, for texts that stand in a test split")
         splits = stats["splits"].items()
-        cut = [f"{split['truncated_share']:.1%} of {name}" for name, split in splits if split["truncated_rows"]]
+        cut = [f"{_percent(split['truncated_share'])} of {name}" for name, split in splits if split["truncated_rows"]]
         if cut:
             facts.append(f"{', '.join(cut)} cut to {task['settings']['max_length']} tokens")
         empty = [(name, split["empty_texts"]) for name, split in splits if split["empty_texts"]]
@@ -75,16 +76,25 @@ def data(comparison: dict) -> list[str]:
 
 def warnings(comparison: dict) -> list[str]:
     """Say where a better setting may lie beyond the grid, how to extend it, and where cells diverged."""
-    edges, diverged = [], []
+    edges: dict[tuple[str, str], list[str]] = {}
+    diverged = []
     for task in comparison["tasks"]:
         for mode in task["modes"]:
             name = f"{task['task']}, {mode['mode']}" if len(comparison["tasks"]) > 1 else mode["mode"]
-            found = mode["chosen"]["edges"] if mode["chosen"] else []
-            edges += [f"Edge of the grid: {name}: {edge['message']}; to extend: `{edge['change']}`" for edge in found]
+            for edge in mode["chosen"]["edges"] if mode["chosen"] else []:
+                edges.setdefault((edge["message"], edge["change"]), []).append(name)
             number = sum(cell["status"] == "diverged" for cell in mode["cells"])
             if number:
                 diverged.append(f"Diverged: {name}: {number} of {counted(len(mode['cells']), 'cell')}.")
-    return edges + diverged
+    told = [
+        f"Edge of the grid: {'; '.join(names)}: {message}. To extend it: `{change}`"
+        for (message, change), names in edges.items()
+    ]
+    return told + diverged
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
 def tests(comparison: dict) -> list[str]:
@@ -117,7 +127,3 @@ def inference(comparison: dict) -> list[str]:
     notes.append(f"95 % interval of a difference: {by_kind(lambda pair: pair['interval_method'])}.")
     notes.append("Within noise: the interval holds 0 or the Holm p is above 0.05.")
     return notes
-
-
-def metric_of(task: dict) -> str:
-    return shown(task["metric"])

@@ -28,16 +28,37 @@ checkpoint choose:
 # one of these is missing, as it is where a task or a mode joins a finished run.
 CHOICES = expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"])
 
-TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=["table1", "table2", "table3"], format=["md", "tex", "csv"])
-TABLES += [f"{RUN}/tables/grid.csv"]
+TABLE_FORMATS = {"md": "Markdown", "tex": "LaTeX", "csv": "CSV"}
+TABLE_TITLES = {
+    "table1": "Validation",
+    "table2": "Test",
+    "table3": "Learning rates",
+    "pairs": "Pairs of modes",
+    "retention": "Retention",
+    "parameters": "Parameters",
+    "cost": "Cost",
+    "published": "Published scores",
+}
+TABLES = [
+    report(
+        f"{RUN}/tables/{name}.{suffix}",
+        category="Tables",
+        labels={"table": title, "format": TABLE_FORMATS[suffix]},
+    )
+    for name, title in TABLE_TITLES.items()
+    for suffix in TABLE_FORMATS
+]
+TABLES += [
+    report(f"{RUN}/tables/grid.csv", category="Tables", labels={"table": "Every cell", "format": "CSV"}),
+    f"{RUN}/tables/tables.json",
+]
 
 
 rule tables:
     input:
-        metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
-        best=CHOICES,
-        tests=lambda wildcards: [path for key in PLANS for path in chosen_tests(*key)],
-        stats=expand(rules.prepare.output.stats, task=config["tasks"]),
+        comparison=f"{RUN}/comparison.json",
+        shipped="workflow/published.yaml",
+        published=config["published"],
     output:
         TABLES,
     log:
@@ -45,16 +66,13 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
-        results=subpath(output[0], ancestor=2),
-        tasks=list(config["tasks"]),
-        modes=list(config["modes"]),
         folder=subpath(output[0], parent=True),
         code=code_hash("tables"),
     message:
         "Writing the tables"
     shell:
-        "python scripts/tables.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
-        " --output {params.folder:q} >{log:q} 2>&1"
+        "python scripts/tables.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
 
 
 # Collection targets: `snakemake task_imdb` and `snakemake mode_bitfit` run one task or one mode, up to
