@@ -29,6 +29,7 @@ wildcard_constraints:
     batch_size="[1-9][0-9]*",
     learning_rate="[1-9]([.][0-9]*[1-9])?e-?[0-9]+",
     seed="0|[1-9][0-9]*",
+    order=f"({'|'.join(ORDERS)})",  # an empty constraint would be none
 
 
 include: "workflow/rules/pretrain.smk"
@@ -36,8 +37,10 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/anatomy.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/summarise.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -45,5 +48,8 @@ rule all:
     input:
         CHOICES,
         TABLES,
+        FIGURES,
+        DISCUSSION,
         SUBMISSIONS,
         ANATOMY,
+        REPORT,

@@ -2,7 +2,8 @@
 """Show what the model reads: real training examples of one task as a padded batch of its three inputs.
 
 Writes <task>.md and <task>.html into the output folder: the tokens of a short example and of one about half
-as long again, with `input_ids`, `token_type_ids` and `attention_mask`.
+as long again, with `input_ids`, `token_type_ids` and `attention_mask`; and <task>.json, from which the report
+shows the same.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from tabulate import tabulate
 from tokenizers import Tokenizer
 
 from finegrid import errors
-from finegrid.files import check_sha256, read_json, write_text
+from finegrid.files import check_sha256, read_json, write_json, write_text
 from finegrid.markdown import escape
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "workflow" / "report"
@@ -34,6 +35,7 @@ def main() -> None:
     output = Path(arguments.output, page["task"]["name"])
     write_text(f"{output}.md", markdown(page))
     write_text(f"{output}.html", html(page))
+    write_json(f"{output}.json", page)
 
 
 def describe(data: Path, backbone: Path) -> dict:
@@ -54,15 +56,16 @@ def describe(data: Path, backbone: Path) -> dict:
         }
         for row in rows
     ]
-    return {
+    page = {
         "task": task,
         "model": model["model_type"],
         "inputs": inputs(model, tokenizer.get_vocab_size(), len(task["text"]) > 1),
         "width": width,
         "padded": any(example["tokens"] < width for example in examples),
         "left_out": max(0, width - FIRST - LAST),
-        "examples": examples,
+        "examples": [{"heading": heading(example), **example} for example in examples],
     }
+    return {"introduction": introduction(page), **page}
 
 
 def special_token(backbone: Path, name: str) -> str:
@@ -165,11 +168,11 @@ def inputs(model: dict, vocabulary: int, pair: bool) -> list[dict]:
 
 def markdown(page: dict) -> str:
     """Return the page as Markdown: a table per example, one token per line."""
-    lines = [f"# What the model reads: {escape(page['task']['name'])}", *introduction(page)]
+    lines = [f"# What the model reads: {escape(page['task']['name'])}", *page["introduction"]]
     lines += ["".join(f"- `{each['name']}`: {each['purpose']}\n" for each in page["inputs"]).rstrip()]
     for example in page["examples"]:
         columns = {name: [escape(str(value)) for value in values] for name, values in example["columns"].items()}
-        lines.append(f"## {escape(heading(example))}")
+        lines.append(f"## {escape(example['heading'])}")
         lines.append(tabulate(columns, headers="keys", tablefmt="pipe", disable_numparse=True))
     return "\n\n".join(lines) + "\n"
 
@@ -177,8 +180,7 @@ def markdown(page: dict) -> str:
 def html(page: dict) -> str:
     """Return the page as HTML: a table per example, one token per column, without any other file."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.get_template("anatomy.html")
-    return template.render(page, introduction=introduction(page), heading=heading, zip=zip) + "\n"
+    return environment.get_template("anatomy.html").render(page=page) + "\n"
 
 
 def introduction(page: dict) -> list[str]:

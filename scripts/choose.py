@@ -7,6 +7,7 @@ cell is never chosen. The test split plays no part. Writes best.json.
 """
 
 import argparse
+import math
 
 from finegrid import errors
 from finegrid.files import parse_json, write_json
@@ -32,21 +33,45 @@ def main() -> None:
     write_json(arguments.output, result)
 
 
-def edges(plan: dict, batch_size: int, learning_rate: str) -> list[str]:
-    """Say where the chosen setting lies on the border of the grid: a better one may lie beyond."""
+def edges(plan: dict, batch_size: int, learning_rate: str) -> list[dict]:
+    """Say where the chosen setting lies on the border of the grid, as a better one may lie beyond, and what extends it.
+
+    `change` is the key of the configuration with the values that it would have.
+    """
     found = []
-    for name, values, value in (
-        ("learning rate", [float(rate) for rate in plan["learning_rates"]], float(learning_rate)),
-        ("batch size", plan["batch_sizes"], batch_size),
+    rates, sizes = sorted(plan["learning_rates"], key=float), sorted(plan["batch_sizes"])
+    for of, value, values, beyond, key in (
+        ("learning rate", learning_rate, rates, rates_beyond, f"modes.{plan['mode']}.learning_rates"),
+        ("batch size", batch_size, sizes, sizes_beyond, "batch_sizes"),
     ):
-        shown = learning_rate if name == "learning rate" else batch_size
+        smaller, larger = beyond(values[0]), beyond(values[-1])
         if len(values) == 1:
-            found.append(f"{name} {shown} is the only one tried")
-        elif value == max(values):
-            found.append(f"{name} {shown} is the largest tried")
-        elif value == min(values):
-            found.append(f"{name} {shown} is the smallest tried")
+            side, extended = "only", [*smaller[:1], *values, *larger[1:]]
+        elif value == values[-1]:
+            side, extended = "largest", [*values, *larger[1:]]
+        elif value == values[0] and smaller[0] != value:
+            side, extended = "smallest", [*smaller[:1], *values]
+        else:
+            continue
+        message = f"{of} {value} is the {side}{' one' * (side == 'only')} tried"
+        shown = ", ".join(map(str, dict.fromkeys(extended)))
+        found.append({"of": of, "side": side, "message": message, "change": f"{key}: [{shown}]"})
     return found
+
+
+def rates_beyond(rate: str) -> list[str]:
+    """Return the learning rates next to one, the smaller and the larger, of 1, 3, 10, ... times a power of ten."""
+    exponent = math.floor(math.log10(float(rate)))
+    steps = [f"{digit}e{power}" for power in range(exponent - 1, exponent + 2) for digit in (1, 3)]
+    return [
+        max((step for step in steps if float(step) < float(rate)), key=float),
+        min((step for step in steps if float(step) > float(rate)), key=float),
+    ]
+
+
+def sizes_beyond(batch_size: int) -> list[int]:
+    """Return half of a batch size, or 1, which has no half, and its double."""
+    return [max(1, batch_size // 2), 2 * batch_size]
 
 
 def parse_arguments() -> argparse.Namespace:

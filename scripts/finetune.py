@@ -80,7 +80,7 @@ def main() -> None:
         weight_decay=config["weight_decay"],
         warmup=config["warmup"],
         max_grad_norm=config["max_grad_norm"],
-        seed=cell["seed"],
+        seed=cell.get("data_order_seed", cell["seed"]),
         device=device,
         dtype=dtype,
     ):

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Write the tables of a run from its comparison.json: each as .md, .tex (booktabs) and .csv.
+"""Write the tables of a run: scores, learning rates, pairs of modes, what is retained, cost, published scores.
 
-table1 (validation), table2 (test), table3 (learning rates), pairs (of modes), retention (of full fine-tuning's
-score), parameters, cost and published (beside what others report); all of them together as tables.json, and
-grid.csv with one row per cell.
+Each as .md, .tex (booktabs, graphicx) and .csv, all of them as tables.json for the report, and grid.csv with one row
+per cell. All from comparison.json; only published scores come from elsewhere.
 """
 
 import argparse
@@ -11,44 +10,54 @@ from pathlib import Path
 
 import pandas
 
-from finegrid import errors, published_table, table, table_contents
+from finegrid import cost_tables, errors, published, score_tables
 from finegrid.files import read_json, write_json, write_text
-
-FORMATS = {".md": table.markdown, ".tex": table.latex, ".csv": table.csv}
+from finegrid.layout import as_data, write_table
 
 
 def main() -> None:
     arguments = parse_arguments()
-    comparison, output = read_json(arguments.comparison), Path(arguments.output)
-    tables = make_tables(comparison, arguments.published)
-    for made in tables:
-        for suffix, spell in FORMATS.items():
-            write_text(output / f"{made.name}{suffix}", spell(made))
-    write_json(output / "tables.json", [table.as_data(made) for made in tables])
-    grid = pandas.DataFrame(table_contents.grid(comparison)).convert_dtypes()  # whole numbers stay whole
-    write_text(output / "grid.csv", grid.to_csv(index=False))
-
-
-def make_tables(comparison: dict, published_files=()) -> list[table.Table]:
-    """Return all tables, in the order in which a report shows them."""
-    return [
-        table_contents.validation(comparison),
-        table_contents.test(comparison),
-        table_contents.learning_rates(comparison),
-        table_contents.pairs(comparison),
-        table_contents.retention(comparison),
-        table_contents.parameters(comparison),
-        table_contents.cost(comparison),
-        published_table.make(comparison, published_files),
+    output = Path(arguments.output)
+    comparison = read_json(arguments.comparison)
+    tables = [
+        score_tables.validation(comparison),
+        score_tables.test(comparison),
+        score_tables.learning_rates(comparison),
+        score_tables.pairs(comparison),
+        score_tables.retention(comparison),
+        cost_tables.parameters(comparison),
+        cost_tables.cost(comparison),
+        published.table(comparison, published.read_published(arguments.published)),
     ]
+    for table in tables:
+        write_table(output, table)
+    write_json(output / "tables.json", [as_data(table) for table in tables])
+    write_text(output / "grid.csv", grid(comparison).to_csv(index=False))
+
+
+def grid(comparison: dict) -> pandas.DataFrame:
+    """Return the whole grid in tidy form: one row per cell, one column per fact."""
+    facts = [
+        {
+            **{"task": task["task"], "mode": mode["mode"], "model": comparison["model"]["name"]},
+            **{key: value for key, value in cell.items() if not isinstance(value, (dict, list))},
+            "metric": task["metric"],
+            "best_epoch": cell["best_epoch"] and cell["best_epoch"]["epoch"],
+            "validation_best_epoch": cell["best_epoch"] and cell["best_epoch"]["score"],
+            **{f"trainable_{key}": value for key, value in mode["trainable"].items()},
+            "parameters": mode["parameters"],
+            **cell["cost"],
+        }
+        for task, mode in score_tables.rows_of(comparison)
+        for cell in mode["cells"]
+    ]
+    return pandas.DataFrame(facts).convert_dtypes()  # whole numbers stay whole where a diverged cell has none
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("comparison", help="comparison.json of the run")
-    parser.add_argument(
-        "--published", nargs="*", default=[], help="files like workflow/published.yaml, read besides it"
-    )
+    parser.add_argument("--published", nargs="*", default=[], help="files of published scores")
     parser.add_argument("--output", required=True, help="folder for the tables")
     return parser.parse_args()
 

@@ -108,7 +108,7 @@ def test_a_single_text_has_no_sentence_and_a_regression_its_number(tmp_path):
     (example,) = page["examples"]
     assert example["label"] == "2.6"
     assert "sentence" not in example["columns"]
-    assert "without padding" in anatomy.introduction(page)[0]
+    assert "without padding" in page["introduction"][0]
 
 
 def test_a_model_without_token_types_is_told(tmp_path):

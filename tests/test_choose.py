@@ -4,7 +4,10 @@ import itertools
 
 import choose
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from finegrid.grid import canonical_learning_rate
 from finegrid.results import all_ok, best_seed, merit, score
 
 
@@ -40,26 +43,58 @@ def test_one_diverged_seed_rules_a_setting_out():
     assert not all_ok([cell(0.8), cell(0, status="diverged")])
 
 
-PLAN = {"learning_rates": ["3e-5", "1e-4", "3e-4", "1e-2"], "batch_sizes": [128, 8, 32]}
+PLAN = {"mode": "bitfit", "learning_rates": ["3e-5", "1e-4", "3e-4", "1e-2"], "batch_sizes": [128, 8, 32]}
+LARGER_RATE = "modes.bitfit.learning_rates: [3e-5, 1e-4, 3e-4, 1e-2, 3e-2]"
+SMALLER_RATE = "modes.bitfit.learning_rates: [1e-5, 3e-5, 1e-4, 3e-4, 1e-2]"
 
 
 @pytest.mark.parametrize(
     ("batch_size", "learning_rate", "expected"),
     [
         (32, "1e-4", []),
-        (32, "1e-2", ["learning rate 1e-2 is the largest tried"]),
-        (8, "3e-4", ["batch size 8 is the smallest tried"]),
-        (128, "3e-5", ["learning rate 3e-5 is the smallest tried", "batch size 128 is the largest tried"]),
+        (32, "1e-2", [("learning rate 1e-2 is the largest tried", LARGER_RATE)]),
+        (8, "3e-4", [("batch size 8 is the smallest tried", "batch_sizes: [4, 8, 32, 128]")]),
+        (
+            128,
+            "3e-5",
+            [
+                ("learning rate 3e-5 is the smallest tried", SMALLER_RATE),
+                ("batch size 128 is the largest tried", "batch_sizes: [8, 32, 128, 256]"),
+            ],
+        ),
     ],
 )
 def test_the_edge_of_the_grid(batch_size, learning_rate, expected):
     for rates in itertools.permutations(PLAN["learning_rates"]):
-        assert choose.edges({**PLAN, "learning_rates": rates}, batch_size, learning_rate) == expected
+        found = choose.edges({**PLAN, "learning_rates": rates}, batch_size, learning_rate)
+        assert [(edge["message"], edge["change"]) for edge in found] == expected
 
 
 def test_a_grid_of_one_value_says_so():
-    plan = {"learning_rates": ["1e-3"], "batch_sizes": [16]}
-    assert choose.edges(plan, 16, "1e-3") == [
-        "learning rate 1e-3 is the only one tried",
-        "batch size 16 is the only one tried",
+    plan = {"mode": "full", "learning_rates": ["2e-3"], "batch_sizes": [1]}
+    assert choose.edges(plan, 1, "2e-3") == [
+        {
+            "of": "learning rate",
+            "side": "only",
+            "message": "learning rate 2e-3 is the only one tried",
+            "change": "modes.full.learning_rates: [1e-3, 2e-3, 3e-3]",
+        },
+        {
+            "of": "batch size",
+            "side": "only",
+            "message": "batch size 1 is the only one tried",
+            "change": "batch_sizes: [1, 2]",
+        },
     ]
+
+
+def test_no_batch_size_is_smaller_than_one():
+    assert choose.edges({**PLAN, "batch_sizes": [1, 2, 4]}, 1, "1e-4") == []
+
+
+@given(st.floats(1e-12, 1e3))
+def test_the_rates_beyond_a_rate_are_its_neighbours_in_canonical_spelling(value):
+    rate = canonical_learning_rate(value)
+    smaller, larger = choose.rates_beyond(rate)
+    assert float(smaller) < float(rate) < float(larger) < 11 * float(smaller)
+    assert [canonical_learning_rate(smaller), canonical_learning_rate(larger)] == [smaller, larger]

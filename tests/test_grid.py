@@ -76,13 +76,24 @@ def test_cells_are_the_whole_product():
     }
 
 
+def test_data_orders_go_with_every_seed():
+    cells = grid.cells({**PLAN, "data_order_seeds": [0, 5]})
+    assert len(cells) == 24
+    assert cells[1] == {**grid.cells(PLAN)[0], "data_order_seed": 5}
+    assert grid.cell_folder("r", cells[1]).name == "bs8_lr3e-4_seed0_order5"
+    assert grid.cell_folder("r", grid.cells(PLAN)[0]).name == "bs8_lr3e-4_seed0"
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
 @given(
-    st.lists(st.tuples(st.integers(1, 10**6), POSITIVE, st.integers(0, 2**32 - 1)), min_size=2, max_size=2, unique=True)
+    st.lists(st.tuples(st.integers(1, 10**6), POSITIVE, SEEDS, st.none() | SEEDS), min_size=2, max_size=2, unique=True)
 )
 def test_two_cells_never_share_a_folder(settings):
     folders = {
-        grid.cell_folder("results/x", grid.cell(PLAN, batch, grid.canonical_learning_rate(rate), seed))
-        for batch, rate, seed in settings
+        grid.cell_folder("results/x", grid.cell(PLAN, batch, grid.canonical_learning_rate(rate), seed, order))
+        for batch, rate, seed, order in settings
     }
     assert len(folders) == 2
 

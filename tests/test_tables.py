@@ -1,113 +1,45 @@
-"""Tables against golden files, from results written by hand."""
+"""Tables against golden files, from a comparison written by hand."""
 
+import csv
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import tables
-from conftest import run
+import yaml
+from comparisons import comparison, mode, task
+from conftest import REPOSITORY, run
+from hypothesis import given
+from hypothesis import strategies as st
 
-from finegrid import grid
+from finegrid import cost_tables, layout, notes, published, score_tables
 from finegrid.errors import InputError
 from finegrid.files import write_json
 
 GOLDEN = Path(__file__).parent / "golden"
-TASK = {"classes": ["neg", "pos"], "metrics": ["accuracy"]}
-
-
-def make_run(folder: Path) -> Path:
-    """Write the JSON files of a run with two modes, of which one diverged everywhere."""
-    for mode, trainable, ok in (
-        ("full", {"encoder": 4_385_920, "head": 258}, True),
-        ("a_b", {"encoder": 0, "head": 2}, False),
-    ):
-        plan = {
-            "run": "golden",
-            "task": "imdb",
-            "mode": mode,
-            "model": "bert_tiny",
-            "batch_sizes": [8, 1024],
-            "learning_rates": ["3e-4", "1e-4"] if ok else ["3e-4"],
-            "seeds": [0, 1],
-            "config": {
-                "model": {"name": "bert_tiny", "source": "embedded"},
-                "task": {"name": "imdb", "source": "embedded", "max_length": 128, **TASK},
-                "train": [".*"],
-                "epochs": 2,
-            },
-        }
-        cells = grid.cells(plan)
-        for cell in cells:
-            score = 0.8 + cell["seed"] / 8 + (cell["batch_size"] == 1024) / 16 - (cell["learning_rate"] == "1e-4") / 32
-            epoch = {"epoch": 2, "score": score, "scores": {"accuracy": score}, "loss": 0.5}
-            write_json(grid.cell_folder(folder, cell) / "metrics.json", metrics(cell, plan, trainable, ok, epoch))
-            write_json(
-                grid.cell_folder(folder, cell) / "test.json",
-                {
-                    **{"cell": cell, "fingerprint": "0" * 64},
-                    **{"score": score - 0.1, "scores": {"accuracy": score - 0.1}},
-                },
-            )
-        chosen = {
-            "batch_size": 1024,
-            "learning_rate": "3e-4",
-            "validation": 0.925,
-            "cells": [cell for cell in cells if (cell["batch_size"], cell["learning_rate"]) == (1024, "3e-4")],
-            "edges": ["learning rate 3e-4 is the largest tried", "batch size 1024 is the largest tried"],
-        }
-        best = {"plan": plan, "tried": len(cells) // 2, "diverged": 0 if ok else 2, "chosen": chosen if ok else None}
-        write_json(folder / "cells" / "imdb" / mode / "best.json", best)
-    splits = {
-        "train": {"rows": 20_000, "origin": "official training split", "truncated_rows": 500, "empty_texts": 0},
-        "validation": {"rows": 5_000, "origin": "20% held out of it", "truncated_rows": 0, "empty_texts": 2},
-        "test": {"rows": 25_000, "origin": "official test split", "truncated_rows": 0, "empty_texts": 0},
-        "hidden": {"rows": 0, "origin": "none", "truncated_rows": 0, "empty_texts": 0},
-    }
-    for name, split in splits.items():
-        split |= {"parts": {name: split["rows"]}, "truncated_share": split["truncated_rows"] / (split["rows"] or 1)}
-    duplicates = {"train": 7, "validation": 0, "train and test": 123, "train and validation": 0}
-    stats = {"task": {"max_length": 128}, "source": {}, "splits": splits, "duplicates": duplicates}
-    write_json(folder / "data" / "imdb" / "stats.json", stats)
-    return folder
-
-
-def metrics(cell, plan, trainable, ok, epoch) -> dict:
-    return {
-        "cell": cell,
-        "config": plan["config"],
-        "fingerprint": "0" * 64,
-        "status": "ok" if ok else "diverged",
-        "trainable": {**trainable, "total": sum(trainable.values())},
-        "total": 4_386_178,
-        "validation": {
-            "metric": "accuracy",
-            "last": epoch if ok else None,
-            "best": epoch if ok else None,
-            "history": [epoch] if ok else [],
-        },
-        "train": {"loss": [[10, 0.7], [20, 0.5 if ok else None]]},
-        "start": {"encoder": "1" * 64, "head": "2" * 64},
-        "data": {"train": {"rows": 20_000, "sha256": "3" * 64}, "validation": {"rows": 5_000, "sha256": "4" * 64}},
-        "environment": {"torch": "2.13.0"},
-        "cost": {
-            "startup_seconds": 2.5,
-            "training_seconds": 10.0,
-            "total_seconds": 12.5,
-            "tokens": 1000,
-            "tokens_per_second": 100.0,
-            "peak_memory_bytes": 2**29,
-        },
-    }
+PUBLISHED = REPOSITORY / "config" / "published.yaml"
+MAKERS = [
+    score_tables.validation,
+    score_tables.test,
+    score_tables.learning_rates,
+    score_tables.pairs,
+    score_tables.retention,
+    cost_tables.parameters,
+    cost_tables.cost,
+    lambda told: published.table(told, published.read_published([PUBLISHED])),
+]
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
-    folder = make_run(tmp_path_factory.mktemp("golden"))
-    script = Path(tables.__file__)
+    folder = tmp_path_factory.mktemp("golden")
+    write_json(folder / "comparison.json", comparison())
     done = run(
-        "python", script, folder, "--tasks", "imdb", "--modes", "full", "a_b", "--output", folder / "tables", cwd=folder
+        *(sys.executable, tables.__file__, "comparison.json", "--published", PUBLISHED, "--output", "tables"),
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
     return folder / "tables"
@@ -122,58 +54,179 @@ def test_there_is_a_golden_file_for_each_table(written):
     assert sorted(path.name for path in written.iterdir()) == sorted(path.name for path in GOLDEN.iterdir())
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LOUD: pdflatex is not installed, no .tex is compiled")
-@pytest.mark.parametrize("name", ["table1.tex", "table2.tex", "table3.tex"])
-def test_latex_compiles(written, name, tmp_path):
-    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\\end{document}\n"
-    (tmp_path / "document.tex").write_text(document % (written / name).read_text())
-    done = subprocess.run(
+# Several tasks and metrics, one without test labels, one where less is better, names as odd as JSON can hold.
+ODD = comparison(
+    [
+        task("mrpc", [mode("full", 0.8), mode("bitfit", 0.795)], ["accuracy", "f1"]),
+        task("stsb", [mode("full", 0.2), mode("bitfit", 0.1)], ["pearson", "spearman"], test="hidden"),
+        task("error", [mode("full", 0.2), mode("bitfit", 0.3)], ["mean_squared_error"]),
+        task("gone", [mode("full", None), mode("bitfit", 0.3)]),
+        task(
+            "50%_of|{$x$}\\~^#&",
+            [mode("<b>x</b>", 0.7, seeds=(3,)), mode("*`a`*", 0.6, seeds=(3,))],
+            test="no test split",
+        ),
+    ]
+)
+
+
+def document(text: str, folder: Path) -> subprocess.CompletedProcess:
+    """Compile a piece of LaTeX."""
+    packages = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n%s\\end{document}\n"
+    (folder / "document.tex").write_text(packages % text)
+    return subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LOUD: pdflatex is not installed, no .tex is compiled")
+@pytest.mark.parametrize("told", [comparison(), ODD], ids=["plain", "odd"])
+def test_latex_compiles(told, tmp_path):
+    done = document("\n\\clearpage\n".join(layout.latex(maker(told)) for maker in MAKERS), tmp_path)
     assert done.returncode == 0, done.stdout
     assert "Overfull" not in done.stdout
 
 
-def test_a_test_result_of_an_earlier_training_is_refused(tmp_path):
-    folder = make_run(tmp_path)
-    cell = json.loads((folder / "cells/imdb/full/best.json").read_text())["chosen"]["cells"][0]
-    path = grid.cell_folder(folder, cell) / "test.json"
-    write_json(path, {**json.loads(path.read_text()), "fingerprint": "f" * 64})
-    with pytest.raises(InputError, match="does not belong to the metrics"):
-        tables.read_row(folder, "imdb", "full")
+def rows(table: layout.Table) -> list[dict]:
+    """Return the rows of a table as they are shown."""
+    columns, texts, _ = layout.shown(table)
+    return [dict(zip(columns, row, strict=True)) for row in texts]
 
 
-SPLIT = {"rows": 10, "parts": {"test": 10}, "origin": "10% carved out of the training split, seed 0"}
-NO_SPLIT = {"rows": 0, "parts": {}, "origin": "none"}
+def test_each_task_and_metric_has_a_row_and_what_is_missing_is_said():
+    shown = {(row["task"], row["mode"], row["metric"]): row for row in rows(score_tables.test(ODD))}
+    assert shown["mrpc", "bitfit", "accuracy"]["difference to full"] == "-0.005 [-0.015, 0.005], within noise"
+    assert shown["mrpc", "bitfit", "F1"]["difference to full"] == ""
+    assert shown["stsb", "full", "Pearson correlation"]["mean"] == "hidden"
+    assert shown["gone", "full", "accuracy"]["mean"] == "diverged"
+    assert shown["50%_of|{$x$}\\~^#&", "<b>x</b>", "accuracy"]["mean"] == "no test split"
+    validation = rows(score_tables.validation(ODD))
+    assert [row["range"] for row in validation][:2] == ["0.800 to 0.820", "0.800 to 0.820"]
+    assert {row["mean"] for row in validation if row["task"] == "gone"} == {"diverged", "0.310"}
 
 
-def row_of(tests: list[dict], test: dict, hidden: dict) -> dict:
-    return {
-        "plan": {"config": {"task": {"metrics": ["accuracy", "f1"]}}},
-        "cells": [{"trainable": {"total": 2, "head": 2}}],
-        "tests": tests,
-        "data": {"splits": {"test": test, "hidden": hidden}},
+def test_what_is_retained_is_of_full_fine_tuning_only():
+    table = score_tables.retention(ODD)
+    assert [(row["task"], row["split"], row["bitfit"]) for row in rows(table)] == [
+        ("mrpc", "test", "99.4 %"),
+        ("stsb", "validation", "52.4 %"),
+    ]
+    assert "error: of mean squared error less is better; gone: full fine-tuning diverged" in table.notes[-1]
+    assert "full fine-tuning is not among the modes" in table.notes[-1]
+
+
+def test_differences_on_validation_are_said_to_be():
+    told = " ".join(score_tables.pairs(ODD).notes)
+    assert "there are no test labels: stsb, 50%_of" in told
+    assert "corrected by Holm over 4 comparisons" in told
+    assert "cannot give a p below 0.250" in told
+
+
+def test_one_seed_is_said_to_be_one():
+    alone = comparison([task(modes=[mode("full", seeds=(7,)), mode("bitfit", 0.6, seeds=(7,))])])
+    assert "seed 7 alone" in " ".join(score_tables.validation(alone).notes)
+    assert not {"sd", "median", "range"} & set(rows(score_tables.validation(alone))[0])
+    assert "p over seeds" not in rows(score_tables.pairs(alone))[0]
+
+
+def test_nothing_to_compare_makes_tables_too(tmp_path):
+    alone = comparison([task("own", [mode("a_b", None)])])
+    for maker in MAKERS:
+        layout.write_table(tmp_path, maker(alone))
+    assert score_tables.pairs(alone).notes == ["There are no two modes to compare."]
+    assert MAKERS[-1](alone).notes == ["Of these tasks no published score is known."]
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1), min_size=1, max_size=4)
+)
+def test_names_come_back_from_every_format(names):
+    records = [{"mode": name, "mean": 0.5} for name in names]
+    table = layout.Table("t", "T", "Caption", records, records, [])
+    lines = layout.markdown(table).splitlines()[4:-1]
+    assert len(lines) == len(names)
+    for line, name in zip(lines, names, strict=True):
+        cell = line.removeprefix("| ").rsplit(" |", 2)[0].strip()
+        assert "".join(part.replace("\\", "") for part in cell.split("\\\\")) == name.replace("\\", "")
+        assert "|" not in cell.replace("\\|", "")
+
+
+def test_a_note_keeps_its_code_as_it_is():
+    note = "a_b: look beyond: `modes.a_b.learning_rates: [1e-4, 3e-4]`."
+    assert layout.marked(note, layout.escape, "`{}`").startswith("a\\_b: look beyond: `modes.a_b.learning_rates: [1e-4")
+    assert "\\texttt{modes.a\\_b" in layout.marked(note, layout.latex_escape, "\\texttt{{{}}}", layout.latex_escape)
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 text"), (0, "0 texts"), (1200, "1,200 texts")])
+def test_counts_agree_with_their_noun(count, text):
+    assert notes.plural(count, "text") == text
+
+
+# Published scores
+
+
+def test_published_scores_stand_in_the_column_of_their_split():
+    table = MAKERS[-1](comparison())
+    shown = {(row["source"], row["mode"]): row for row in rows(table)}
+    assert shown["this run", "full"]["test"] == "0.890 (sd 0.010)"
+    assert shown["The study that finegrid grew from", "bitfit"]["validation"] == "0.624"
+    assert shown["The study that finegrid grew from", "bitfit"]["test"] == "0.623"
+    assert shown["asmdv/bitfit-finetuning", "bitfit-head"]["validation"] == ""
+    splits = {(row["source"], row["split"]) for row in table.exact}
+    assert ("asmdv/bitfit-finetuning", "validation") not in splits
+    assert all(row["score"] == 0.7392 for row in table.exact if row["mode"] == "bitfit-head")
+    # Of hidden test labels there is no score of ours beside theirs.
+    hidden = [row for row in rows(MAKERS[-1](ODD)) if row["task"] == "stsb"]
+    assert {row["test"] for row in hidden if row["source"] == "this run"} == {""}
+    assert {"0.743", ""} == {
+        row["test"] for row in hidden if row["source"] != "this run" and "Pearson" in row["metric"]
     }
 
 
+def test_every_published_score_tells_where_it_was_read():
+    known = published.read_published([PUBLISHED])
+    assert all(row["read"] and row["title"] for row in known)
+    assert {row["split"] for row in known} == {"validation", "test"}
+
+
 @pytest.mark.parametrize(
-    ("tests", "test", "hidden", "shown"),
+    ("content", "problem"),
     [
-        ([{"scores": {"accuracy": 0.5, "f1": 0.25}}, {"scores": {"accuracy": 0.75, "f1": 0.5}}], SPLIT, SPLIT, 0.625),
-        ([{"scores": None}], NO_SPLIT, SPLIT, "hidden"),
-        ([{"scores": None}], NO_SPLIT, NO_SPLIT, "no test split"),
-        ([], SPLIT, SPLIT, "diverged"),
+        ("sources: [", "not YAML"),
+        ("{}", "not a published file: data must contain"),
+        ({"value": 88.8}, r"scores\[0\]\.value must be smaller than or equal to 1"),
+        ({"split": "dev"}, "split must be one of"),
+        ({"metric": "bleu"}, "metric 'bleu' is none of accuracy, f1"),
+        ({"learning_rate": "fast"}, "learning rate 'fast' is not a positive number"),
     ],
 )
-def test_where_there_is_no_test_score_the_table_says_why(tests, test, hidden, shown):
-    row = row_of(tests, test, hidden)
-    shared = tables.test_columns(tables.shared_columns, row)
-    assert shared["test accuracy"] == shown
-    assert shared["test F1"] == (0.375 if shown == 0.625 else shown)
-    single = tables.test_columns(tables.row_columns, row)
-    assert (single["metric"], single["test"]) == ("accuracy", shown)
-    assert single["also"] == ("F1 0.375" if shown == 0.625 else "")
+def test_a_bad_file_of_published_scores_is_refused_in_one_line(content, problem, tmp_path):
+    score = {"task": "imdb", "metric": "accuracy", "split": "test", "value": 0.5}
+    if isinstance(content, dict):
+        source = {"title": "a", "read": "b", "model": "c", "scores": [score | content]}
+        content = yaml.safe_dump({"sources": [source]})
+    (tmp_path / "own.yaml").write_text(content)
+    with pytest.raises(InputError, match=problem) as raised:
+        published.read_published([tmp_path / "own.yaml"])
+    assert "\n" not in str(raised.value)
+    assert "own.yaml" in str(raised.value)
+
+
+def test_own_published_scores_join(tmp_path):
+    score = {"task": "imdb", "metric": "accuracy", "split": "test", "value": 0.5, "learning_rate": 0.0003}
+    source = {"title": "mine", "read": "p. 1", "model": "m", "scores": [score]}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"sources": [source]}))
+    [row] = published.rows_for(published.read_published([tmp_path / "own.yaml"]), task())
+    assert (row["title"], row["learning_rate"], row["value"]) == ("mine", "3e-4", 0.5)
+
+
+def test_the_grid_has_a_row_per_cell(written):
+    with open(written / "grid.csv", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 18
+    assert {row["status"] for row in lines} == {"ok", "diverged"}
+    assert all(json.dumps(row) for row in lines)

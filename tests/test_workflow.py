@@ -8,15 +8,14 @@ from conftest import edit, edit_config, planned_jobs, run, snakemake, without_co
 
 CELLS = "results/smoke/cells/imdb"
 # All that a change to the cells of one mode leads to, up to the checkpoint.
-SUMMARY = {"choose": 1, "tables": 1}
+SUMMARY = {"choose": 1, "compare": 1, "tables": 1, "figures": 1, "discuss": 1, "report": 1}
 
 
 def test_a_run_leaves_tables_and_whole_cells(smoke_run):
     tables = smoke_run / "results" / "smoke" / "tables"
-    assert sorted(path.name for path in tables.iterdir()) == [
-        "grid.csv",
-        *(f"table{number}.{suffix}" for number in (1, 2, 3) for suffix in ("csv", "md", "tex")),
-    ]
+    names = ["table1", "table2", "table3", "pairs", "retention", "parameters", "cost", "published"]
+    expected = {f"{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")}
+    assert {path.name for path in tables.iterdir()} == expected | {"grid.csv", "tables.json"}
     assert len((tables / "grid.csv").read_text().splitlines()) == 1 + 4
     for folder in (smoke_run / CELLS / "full").iterdir():
         if folder.is_dir():
@@ -80,6 +79,27 @@ def test_a_mode_that_joins_runs_just_its_cells_and_the_tables(finished):
     assert planned_jobs(finished) == {}
 
 
+def test_data_orders_have_seeds_of_their_own(finished):
+    config = {"modes": {"bitfit": {}}, "learning_rates": ["3e-4"], "seeds": [0, 1], "data_order_seeds": [0, 1]}
+    edit_config(finished, lambda whole: whole.update(config))
+    assert planned_jobs(finished, "mode_bitfit")["finetune"] == 4
+    done = snakemake(finished, "all")
+    assert done.returncode == 0, done.stderr
+
+    def cell(seed, order):
+        path = finished / CELLS / "bitfit" / f"bs16_lr3e-4_seed{seed}_order{order}" / "metrics.json"
+        return json.loads(path.read_text())
+
+    cells = {(seed, order): cell(seed, order) for seed in (0, 1) for order in (0, 1)}
+    assert cells[0, 0]["start"] == cells[0, 1]["start"] != cells[1, 0]["start"]
+    assert len({str(metrics["validation"]["last"]["loss"]) for metrics in cells.values()}) == 4
+    # With the same seed for both, it is the cell that there was without data orders.
+    before = json.loads((finished / CELLS / "bitfit" / "bs16_lr3e-4_seed0" / "metrics.json").read_text())
+    assert cells[0, 0]["validation"] == before["validation"]
+    comparison = json.loads((finished / "results/smoke/comparison.json").read_text())
+    assert comparison["tasks"][0]["modes"][0]["chosen"]["test"]["accuracy"]["n"] == 4
+
+
 def test_spellings_of_one_learning_rate_are_one_cell(finished):
     edit_config(finished, lambda config: config.update(learning_rates=[0.0003, 1.0e-3]))
     assert planned_jobs(finished) == {}
@@ -102,8 +122,8 @@ def test_an_edit_of_the_training_loop_retrains_everything(finished):
 
 
 def test_an_edit_of_the_tables_retrains_nothing(finished):
-    edit(finished / "scripts" / "tables.py", "Best validation {metric}", "Highest validation {metric}")
-    assert planned_jobs(finished) == {"tables": 1}
+    edit(finished / "scripts" / "finegrid" / "score_tables.py", 'f"Best validation', 'f"Highest validation')
+    assert planned_jobs(finished) == {"tables": 1, "report": 1}
     assert snakemake(finished).returncode == 0
     assert "Highest validation accuracy" in (finished / "results/smoke/tables/table1.md").read_text()
 
@@ -222,7 +242,7 @@ def test_an_unusable_results_folder_is_told_before_anything_runs(clone):
 
 
 @pytest.mark.parametrize(
-    "script", ["backbone", "prepare", "anatomy", "finetune", "choose", "evaluate", "tables", "export"]
+    "script", ["backbone", "prepare", "anatomy", "finetune", "choose", "evaluate", "tables", "figures", "export"]
 )
 def test_each_script_explains_itself(script, clone):
     done = run("python", f"scripts/{script}.py", "--help", cwd=clone)

@@ -30,7 +30,7 @@ def chosen_card(best: dict, cells: list[dict], metrics: dict, test: dict) -> str
     else:
         split = test["data"]["test"]
         tested = f"{metric} {test['score']:.3f} on {split['rows']:,} rows ({escape(split['origin'])})"
-    edges = best["chosen"]["edges"]
+    edges = [edge["message"] for edge in best["chosen"]["edges"]]
     note = f"\nEdge of the grid: {'; '.join(edges)}.\n" if edges else ""
     return f"""---
 {front_matter(metrics, test)}

@@ -4,14 +4,14 @@ The Snakefile imports this module, so it must stay quick to import.
 """
 
 import glob
+import math
 import re
 from copy import deepcopy
 from pathlib import Path
 
+import jsonschema
 import yaml
 
-from finegrid import published
-from finegrid import schema as schemas
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
 from finegrid.hub import MODEL_FILES
@@ -30,14 +30,15 @@ def complete(config: dict, schema_path, source: str) -> dict:
         schema = yaml.safe_load(file)
     config = deepcopy(config)
     try:
-        schemas.check(config, schema)
+        _check_schema(config, schema)
         _fill_defaults(config, schema)
         _canonical_learning_rates(config, "learning_rates")
         for name, task in config["tasks"].items():
             config["tasks"][name] = _complete_task(name, task)
         _check_mirror(config)
         for path in config["published"]:
-            published.read(path)
+            if not Path(path).is_file():
+                raise InputError(f"published: there is no file {path!r}")
         for name, mode in config["modes"].items():
             _complete_mode(name, mode, config["learning_rates"])
     except InputError as error:
@@ -60,6 +61,7 @@ def plan(config: dict, task: str, mode: str) -> dict:
         "batch_sizes": config["batch_sizes"],
         "learning_rates": config["modes"][mode]["learning_rates"],
         "seeds": config["seeds"],
+        **({"data_order_seeds": config["data_order_seeds"]} if "data_order_seeds" in config else {}),
         "config": {
             "model": config["model"],
             "task": task_settings(config, task),
@@ -93,6 +95,41 @@ def wanted(config: dict) -> dict[str, dict[str, list[str]]]:
         if task["source"] == "hub":
             files[f"data/{name}"] = {f"datasets/{task['repo']}": sorted(patterns_of(task))}
     return files
+
+
+# JSON counts 16.0 as an integer and Python counts True as one and NaN as a number; here none of them is.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: type(value) is int,
+            "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+        }
+    ),
+)
+
+
+def _check_schema(config, schema) -> None:
+    # By key; what hangs together (if, not) after what is wrong by itself.
+    errors = sorted(
+        _Validator(schema).iter_errors(config),
+        key=lambda error: (error.validator == "not", list(map(str, error.absolute_path))),
+    )
+    if not errors:
+        return
+    error = errors[0]
+    key = ".".join(map(str, error.absolute_path)) or "(top level)"
+    if error.validator == "additionalProperties":
+        allowed = "allowed: " + ", ".join(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(error.schema["properties"]), key=str)[0]
+        raise InputError(f"{key}: unknown key {unknown!r}; {allowed}")
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        raise InputError(f"{key}: the key {missing!r} is missing")
+    if error.validator == "not":
+        raise InputError(f"{key}: the key 'repo' is for source 'hub' or 'mirror', not {error.instance['source']!r}")
+    allowed = error.schema.get("description") or error.message
+    raise InputError(f"{key}: {error.instance!r} is not allowed; expected {allowed}")
 
 
 def _fill_defaults(instance, schema) -> None:

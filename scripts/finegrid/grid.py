@@ -11,6 +11,10 @@ A *plan* is one (task, mode) row of the grid as plain data, everything a script 
 A *cell* is what tells two jobs of one plan apart, with the names of what they share:
 
     {"task", "mode", "batch_size", "learning_rate", "seed", "model"}
+
+`seed` draws what starts at random, the head and adapters, and what training draws, the order of the rows and dropout.
+Where a plan has "data_order_seeds", every seed goes with each of them, and a cell has "data_order_seed", too, which
+draws the latter: so the two sources of chance can be told apart (Dodge et al., 2020, arXiv:2002.06305).
 """
 
 import hashlib
@@ -47,16 +51,16 @@ def canonical_learning_rate(value) -> str:
 def cells(plan: dict) -> list[dict]:
     """List the cells of a plan: every batch size with every learning rate with every seed."""
     return [
-        cell(plan, batch_size, learning_rate, seed)
-        for batch_size, learning_rate, seed in itertools.product(
-            plan["batch_sizes"], plan["learning_rates"], plan["seeds"]
+        cell(plan, *values)
+        for values in itertools.product(
+            plan["batch_sizes"], plan["learning_rates"], plan["seeds"], plan.get("data_order_seeds", [None])
         )
     ]
 
 
-def cell(plan: dict, batch_size: int, learning_rate: str, seed: int) -> dict:
+def cell(plan: dict, batch_size: int, learning_rate: str, seed: int, data_order_seed: int | None = None) -> dict:
     """Return the identity of one cell of a plan."""
-    return {
+    identity = {
         "task": plan["task"],
         "mode": plan["mode"],
         "batch_size": batch_size,
@@ -64,17 +68,24 @@ def cell(plan: dict, batch_size: int, learning_rate: str, seed: int) -> dict:
         "seed": seed,
         "model": plan["model"],
     }
+    return identity if data_order_seed is None else identity | {"data_order_seed": data_order_seed}
 
 
 # The folder of a (task, mode), and of a cell in it, below the folder of the run. The rules use
 # the same strings as wildcard patterns, so there is one spelling of a path and no parser of it.
 MODE_FOLDER = "cells/{task}/{mode}"
-CELL_FOLDER = MODE_FOLDER + "/bs{batch_size}_lr{learning_rate}_seed{seed}"
+CELL_FOLDER = MODE_FOLDER + "/bs{batch_size}_lr{learning_rate}_seed{seed}{order}"
+
+
+def order_suffix(data_order_seed: int | None) -> str:
+    """Return how the folder of a cell ends whose data order has a seed of its own, or nothing."""
+    return "" if data_order_seed is None else f"_order{data_order_seed}"
 
 
 def cell_folder(run_folder, cell: dict) -> Path:
     """Return the folder that holds the results of a cell."""
-    return Path(run_folder, CELL_FOLDER.format_map(cell))
+    order = order_suffix(cell.get("data_order_seed"))
+    return Path(run_folder, CELL_FOLDER.format_map({**cell, "order": order}))
 
 
 def canonical_json(data) -> str:

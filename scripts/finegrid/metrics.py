@@ -3,7 +3,7 @@
 The Snakefile imports this module, so numpy, scikit-learn and scipy are imported where they are called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 
@@ -85,12 +85,19 @@ def score_all(task: dict, logits, labels, parts: dict[str, int]) -> dict[str, fl
     logits: [rows, outputs]; labels: [rows]; parts: rows of each part, in the order in which they lie.
     """
     predictions = predictions_of(logits, task["classes"])
-    scores, start = [], 0
+    return {
+        name: METRICS[metric].function(predictions[rows], labels[rows])
+        for name, metric, rows in scored_parts(task["metrics"], parts)
+    }
+
+
+def scored_parts(metrics: list[str], parts: dict[str, int]) -> Iterator[tuple[str, str, slice]]:
+    """Yield each score of a split as its name, its metric and its rows, in the order of `score_names`."""
+    names, start = iter(score_names(metrics, parts)), 0
     for rows in parts.values():
-        part = slice(start, start + rows)
-        scores += [METRICS[name].function(predictions[part], labels[part]) for name in task["metrics"]]
+        for metric in metrics:
+            yield next(names), metric, slice(start, start + rows)
         start += rows
-    return dict(zip(score_names(task["metrics"], parts), scores, strict=True))
 
 
 def score_names(metrics: list[str], parts) -> list[str]:

@@ -1,8 +1,10 @@
 """Per-example predictions of a split, as safetensors: `logits` [rows, classes] and `labels` [rows]."""
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
+from finegrid.errors import InputError
 from finegrid.files import replacing
 
 
@@ -10,3 +12,12 @@ def save_predictions(path, logits: np.ndarray, labels: np.ndarray) -> None:
     """Write the predictions of a split atomically."""
     with replacing(path) as temporary:
         save_file({"logits": logits, "labels": labels}, temporary)
+
+
+def load_predictions(path) -> tuple[np.ndarray, np.ndarray]:
+    """Read logits [rows, classes] and labels [rows]. Raises InputError if the file does not hold them."""
+    try:
+        tensors = load_file(path)
+        return tensors["logits"], tensors["labels"]
+    except (SafetensorError, FileNotFoundError, KeyError) as error:
+        raise InputError(f"{path}: not the predictions of a split ({error})") from None

@@ -1,63 +1,120 @@
-"""Figures that others published of a task: rows of workflow/published.yaml and of files that a configuration names.
-
-Each has its source, the split and the protocol, so that a figure of a validation split never stands for one of a
-test split. The Snakefile imports this module by way of the configuration's check.
-"""
+"""Scores that others published, as data: each with its source, never one split beside another."""
 
 from pathlib import Path
 
 import yaml
 
-from finegrid import schema
+from finegrid import notes
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
+from finegrid.layout import Table
+from finegrid.metrics import METRICS, shown
+from finegrid.results import check
 
-WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-SHIPPED = WORKFLOW / "published.yaml"
-
-PROTOCOL = ("model", "learning_rate", "batch_size", "epochs", "seeds", "max_length", "splits", "other")
-OPTIONAL = (*PROTOCOL, "address", "corresponds", "parameters", "sd")
+OURS = "this run"
 
 
-def rows_for(task: str, files=()) -> list[dict]:
-    """List the published figures of a task, finegrid's own file first, then `files` in their order.
+def read_published(paths: list) -> list[dict]:
+    """Return all published scores of some files, each with the keys of its source: see published.schema.yaml.
 
-    A row: {"task", "metric" (as score_names of finegrid.metrics), "split": "validation" | "test", "value" (a share),
-    "sd", "mode" (as the source calls it), "corresponds" (finegrid's mode), "parameters" (that train), "source" (its
-    key), "title", "address", "read" (where), "model", "learning_rate" (as "3e-4"), "batch_size", "epochs", "seeds"
-    (how many), "max_length", "splits", "other" (both in words)}; what is not known is None.
-    Raises InputError, see `read`.
+    Raises InputError if a file is not of that form.
     """
-    return [row for path in (SHIPPED, *files) for row in read(path) if row["task"] == task]
-
-
-def read(path) -> list[dict]:
-    """Read all rows of one file. Raises InputError in one line: the file, the row from 0, the key and the value."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"published: there is no file {str(path)!r}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    with open(WORKFLOW / "schemas" / "published.schema.yaml", encoding="utf-8") as file:
-        form = yaml.safe_load(file)
-    try:
-        schema.check(content, form)
-        return [_whole(f"rows.{number}", row, content["sources"]) for number, row in enumerate(content["rows"])]
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _whole(key: str, row: dict, sources: dict) -> dict:
-    """Return a row with what its source says of all of them."""
-    if row["source"] not in sources:
-        raise InputError(f"{key}.source: {row['source']!r} is not allowed; expected one of {', '.join(sources)}")
-    source = sources[row["source"]]
-    facts = {key: value for key, value in source.items() if key != "protocol"}
-    whole = {**dict.fromkeys(OPTIONAL), **facts, **source.get("protocol", {}), **row}
-    if whole["learning_rate"] is not None:
+    rows = []
+    for path in paths:
         try:
-            whole["learning_rate"] = canonical_learning_rate(whole["learning_rate"])
-        except InputError as error:
-            raise InputError(f"{key}.learning_rate: {error}") from None
-    return whole
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        check(content, "published", path)
+        for source in content["sources"]:
+            for row in source["scores"]:
+                if row["metric"].partition(" ")[0] not in METRICS:
+                    raise InputError(f"{path}: metric {row['metric']!r} is none of {', '.join(METRICS)}")
+                if "learning_rate" in row:
+                    try:
+                        row["learning_rate"] = canonical_learning_rate(row["learning_rate"])
+                    except InputError as error:
+                        raise InputError(f"{path}: {error}") from None
+                rows.append({**{key: value for key, value in source.items() if key != "scores"}, **row})
+    return rows
+
+
+def rows_for(rows: list[dict], task: dict) -> list[dict]:
+    """Return the published scores of a task of the comparison, by metrics that it has."""
+    return [row for row in rows if row["task"] == task["task"] and row["metric"] in task["scores"]]
+
+
+def table(comparison: dict, published: list[dict]) -> Table:
+    """Return our scores beside published ones of a task and metric, validation and test in columns of their own."""
+    records, exact, told = [], [], {}
+    for task in comparison["tasks"]:
+        theirs = rows_for(published, task)
+        for name in dict.fromkeys(row["metric"] for row in theirs):
+            head = {"task": task["task"], "metric": shown(name)}
+            for mode in task["modes"]:
+                chosen = mode["chosen"] or {"validation": {}, "test": None}
+                scores = {split: (chosen[split] or {}).get(name) for split in ("validation", "test")}
+                trainable = mode["trainable"]["total"]
+                records.append(
+                    {**head, "source": OURS, "mode": mode["mode"], "trainable": trainable, **columns(scores)}
+                )
+                exact += exact_rows(task["task"], name, OURS, mode["mode"], trainable, scores)
+            for source, mode, trainable, scores in gathered([row for row in theirs if row["metric"] == name]):
+                record = {**head, "source": source["title"], "mode": mode, "trainable": trainable}
+                records.append({**record, **columns(scores)})
+                exact += exact_rows(task["task"], name, source["title"], mode, trainable, scores)
+                told[source["title"]] = source
+    if not records:
+        return Table(
+            "published", "Published", "Published scores", [], [], ["Of these tasks no published score is known."]
+        )
+    model = comparison["model"]
+    said = [f"This run: {model['name']} ({model.get('repo', model['source'])}), {notes.seeds(comparison)}"]
+    for task in comparison["tasks"]:
+        splits = task["data"]["splits"]
+        rows = f"{splits['train']['rows']:,} training rows of at most {task['settings']['max_length']} tokens"
+        said.append(
+            f"{task['task']}: {rows}; validation: {splits['validation']['origin']}; test: {splits['test']['origin']}."
+        )
+    for title, source in told.items():
+        where = ", ".join(source[key] for key in ("address", "read") if key in source)
+        said.append(f"{title}: {source['model']}; {source.get('protocol', 'protocol not told')}. Read in: {where}.")
+    said.append("Other models, data and test rows than these make other scores: side by side, they are no test.")
+    return Table("published", "Published", "This run beside published scores", records, exact, said)
+
+
+def gathered(rows: list[dict]):
+    """Yield (source, mode, trainable, {split: score}), one for the rows of one source and mode."""
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["title"], row.get("mode"), row.get("trainable")), []).append(row)
+    for (_, mode, trainable), group in groups.items():
+        scores = {row["split"]: {"mean": row["value"], "sd": row.get("sd"), "n": row.get("seeds")} for row in group}
+        yield group[0], mode, trainable, scores
+
+
+def columns(scores: dict) -> dict:
+    """Return the two columns of scores, each with its standard deviation where it has one."""
+
+    def spelled(score: dict | None) -> str | None:
+        if not score:
+            return None
+        return f"{score['mean']:.3f}" + (f" (sd {score['sd']:.3f})" if score.get("sd") is not None else "")
+
+    return {split: spelled(scores.get(split)) for split in ("validation", "test")}
+
+
+def exact_rows(
+    task: str, metric: str, source: str, mode: str | None, trainable: int | None, scores: dict
+) -> list[dict]:
+    """Return a .csv row for each split that has a score."""
+    return [
+        {
+            **{"task": task, "metric": metric, "split": split, "source": source, "mode": mode, "trainable": trainable},
+            **{"score": score["mean"], "sd": score.get("sd"), "n": score.get("n")},
+        }
+        for split, score in scores.items()
+        if score
+    ]

@@ -79,11 +79,16 @@ def read_test(run_folder, cell: dict) -> dict:
 def read_checked(path, schema: str):
     """Read a JSON file and check it against a schema of workflow/schemas. Raises InputError in one line."""
     content = read_json(path)
+    check(content, schema, path)
+    return content
+
+
+def check(content, schema: str, path) -> None:
+    """Check what was read from `path` against a schema of workflow/schemas. Raises InputError in one line."""
     try:
         _validator(schema)(content)
     except fastjsonschema.JsonSchemaValueException as error:
         raise InputError(f"{path}: not a {schema} file: {error.message.removeprefix('data.')}") from None
-    return content
 
 
 @cache

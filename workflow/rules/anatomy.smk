@@ -3,7 +3,7 @@ localrules:
     anatomy,
 
 
-ANATOMY = expand(f"{RUN}/anatomy/{{task}}.{{format}}", task=config["tasks"], format=["md", "html"])
+ANATOMY = expand(f"{RUN}/anatomy/{{task}}.{{format}}", task=config["tasks"], format=["md", "html", "json"])
 
 
 rule anatomy:
@@ -12,9 +12,16 @@ rule anatomy:
         stats=rules.prepare.output.stats,
         model=rules.backbone.output.config,
         tokenizer=rules.backbone.output.tokenizer,
-        template="workflow/report/anatomy.html",
+        templates=expand("workflow/report/{name}", name=["anatomy.html", "inputs.html", "style.css"]),
     output:
-        multiext(f"{RUN}/anatomy/{{task}}", ".md", ".html"),
+        markdown=f"{RUN}/anatomy/{{task}}.md",
+        page=report(
+            f"{RUN}/anatomy/{{task}}.html",
+            caption="../report/anatomy.rst",
+            category="Inputs",
+            labels={"task": "{task}"},
+        ),
+        json=f"{RUN}/anatomy/{{task}}.json",
     log:
         f"{RUN}/logs/anatomy/{{task}}.log",
     conda:
@@ -22,7 +29,7 @@ rule anatomy:
     params:
         data=subpath(input.stats, parent=True),
         backbone=subpath(input.tokenizer, parent=True),
-        folder=subpath(output[0], parent=True),
+        folder=subpath(output.page, parent=True),
         code=code_hash("anatomy"),
     message:
         "{wildcards.task}: showing what the model reads"

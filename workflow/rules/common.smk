@@ -24,6 +24,7 @@ MODE = f"{RUN}/{grid.MODE_FOLDER}"
 CELL = f"{RUN}/{grid.CELL_FOLDER}"
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
 WANTED = wanted(config)
+ORDERS = {grid.order_suffix(seed): seed for seed in config.get("data_order_seeds", [None])}
 PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
 
 
@@ -50,6 +51,7 @@ def cell_settings(wildcards):
         int(wildcards.batch_size),
         grid.canonical_learning_rate(wildcards.learning_rate),
         int(wildcards.seed),
+        ORDERS[wildcards.order],
     )
     return grid.canonical_json({"cell": cell, "config": its_plan["config"]})
 
@@ -69,3 +71,8 @@ def chosen_cells(task, mode):
 def chosen_tests(task, mode):
     """List test.json of the cells that validation chose."""
     return files_of_cells("test.json", chosen_cells(task, mode))
+
+
+def chosen_files(name):
+    """List one file of every chosen cell of the run."""
+    return [path for key in PLANS for path in files_of_cells(name, chosen_cells(*key))]

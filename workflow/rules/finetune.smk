@@ -29,7 +29,7 @@ rule finetune:
         code=code_hash("finetune"),
     message:
         "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
-        " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
+        " learning rate {wildcards.learning_rate}, seed {wildcards.seed}{wildcards.order}"
     shell:
         "python scripts/finetune.py {params.cell:q} --backbone {params.backbone:q} --data {params.data:q}"
         " --output {params.folder:q} --threads {threads} >{log:q} 2>&1"

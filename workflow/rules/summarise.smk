@@ -1,6 +1,8 @@
 # From the JSON of the cells to the tables. Nothing here imports torch.
 localrules:
     choose,
+    compare,
+    discuss,
     tables,
 
 
@@ -28,39 +30,56 @@ checkpoint choose:
 # one of these is missing, as it is where a task or a mode joins a finished run.
 CHOICES = expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"])
 
-TABLE_FORMATS = {"md": "Markdown", "tex": "LaTeX", "csv": "CSV"}
-TABLE_TITLES = {
-    "table1": "Validation",
-    "table2": "Test",
-    "table3": "Learning rates",
-    "pairs": "Pairs of modes",
-    "retention": "Retention",
-    "parameters": "Parameters",
-    "cost": "Cost",
-    "published": "Published scores",
-}
-TABLES = [
-    report(
-        f"{RUN}/tables/{name}.{suffix}",
-        category="Tables",
-        labels={"table": title, "format": TABLE_FORMATS[suffix]},
-    )
-    for name, title in TABLE_TITLES.items()
-    for suffix in TABLE_FORMATS
-]
-TABLES += [
-    report(f"{RUN}/tables/grid.csv", category="Tables", labels={"table": "Every cell", "format": "CSV"}),
-    f"{RUN}/tables/tables.json",
-]
+
+rule compare:
+    input:
+        metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
+        best=CHOICES,
+        validation=lambda wildcards: chosen_files("validation.safetensors"),
+        tests=lambda wildcards: chosen_files("test.json"),
+        predictions=lambda wildcards: chosen_files("test.safetensors"),
+        stats=expand(rules.prepare.output.stats, task=config["tasks"]),
+    output:
+        comparison=f"{RUN}/comparison.json",
+    log:
+        f"{RUN}/logs/compare.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        results=subpath(output.comparison, parent=True),
+        tasks=list(config["tasks"]),
+        modes=list(config["modes"]),
+        code=code_hash("compare"),
+    message:
+        "Comparing the modes"
+    shell:
+        "python scripts/compare.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
+        " --output {output.comparison:q} >{log:q} 2>&1"
+
+
+TABLES = expand(
+    f"{RUN}/tables/{{table}}.{{format}}",
+    table=["table1", "table2", "table3", "pairs", "retention", "parameters", "cost", "published"],
+    format=["md", "tex", "csv"],
+)
+TABLES += [f"{RUN}/tables/grid.csv", f"{RUN}/tables/tables.json"]
 
 
 rule tables:
     input:
-        comparison=f"{RUN}/comparison.json",
-        shipped="workflow/published.yaml",
-        published=config["published"],
+        comparison=rules.compare.output.comparison,
+        published=["config/published.yaml", *config["published"]],
     output:
-        TABLES,
+        *[
+            (
+                report(path, caption="../report/tables.rst", category="Tables", labels={"table": Path(path).stem})
+                if path.endswith(".csv")
+                else path
+            )
+            for path in TABLES
+        ],
     log:
         f"{RUN}/logs/tables.log",
     conda:
@@ -72,6 +91,29 @@ rule tables:
         "Writing the tables"
     shell:
         "python scripts/tables.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
+
+
+DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]
+
+
+rule discuss:
+    input:
+        comparison=rules.compare.output.comparison,
+        published=rules.tables.input.published,
+    output:
+        DISCUSSION,
+    log:
+        f"{RUN}/logs/discuss.log",
+    conda:
+        "../../environment.yml"
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_hash("discuss"),
+    message:
+        "Discussing the numbers"
+    shell:
+        "python scripts/discuss.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
         " >{log:q} 2>&1"
 
 
