@@ -11,7 +11,7 @@ import pytest
 import tables
 import yaml
 from comparisons import comparison, mode, task
-from conftest import REPOSITORY, run
+from conftest import REPOSITORY, edit_config, run, snakemake
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +91,18 @@ def test_latex_compiles(told, tmp_path):
     assert "Overfull" not in done.stdout
 
 
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LOUD: pdflatex is not installed, no .tex is compiled")
+def test_latex_has_a_spelling_of_every_character(tmp_path):
+    letters = (
+        "".join(map(chr, [*range(0x20, 0x7F), *range(0xA1, 0x180)])) + "±–—‘’“”…中→\N{GREEK CAPITAL LETTER DELTA}😀"
+    )
+    records = [{"source": letters[start : start + 20], "mean": 0.5} for start in range(0, len(letters), 20)]
+    table = layout.Table("t", "T", letters[-60:], records, records, [letters[-9:], "`中`"])
+    done = document(layout.latex(table), tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert layout.latex_escape("Müller, 中") == "Müller, U+4E2D"
+
+
 def rows(table: layout.Table) -> list[dict]:
     """Return the rows of a table as they are shown."""
     columns, texts, _ = layout.shown(table)
@@ -101,6 +113,8 @@ def test_each_task_and_metric_has_a_row_and_what_is_missing_is_said():
     shown = {(row["task"], row["mode"], row["metric"]): row for row in rows(score_tables.test(ODD))}
     assert shown["mrpc", "bitfit", "accuracy"]["difference to full"] == "-0.005 [-0.015, 0.005], within noise"
     assert shown["mrpc", "bitfit", "F1"]["difference to full"] == ""
+    assert shown["mrpc", "bitfit", "accuracy"]["p, Holm"]
+    assert shown["mrpc", "bitfit", "F1"]["p, Holm"] == ""
     assert shown["stsb", "full", "Pearson correlation"]["mean"] == "hidden"
     assert shown["gone", "full", "accuracy"]["mean"] == "diverged"
     assert shown["50%_of|{$x$}\\~^#&", "<b>x</b>", "accuracy"]["mean"] == "no test split"
@@ -179,9 +193,12 @@ def test_published_scores_stand_in_the_column_of_their_split():
     splits = {(row["source"], row["split"]) for row in table.exact}
     assert ("asmdv/bitfit-finetuning", "validation") not in splits
     assert all(row["score"] == 0.7392 for row in table.exact if row["mode"] == "bitfit-head")
+    assert shown["theblack1/nlu_s25", "bitfit"]["learning rate"] == "3e-4"
+    assert shown["theblack1/nlu_s25", "bitfit"]["batch size"] == "8"
+    assert shown["this run", "a_b"]["validation"] == shown["this run", "a_b"]["test"] == "diverged"
     # Of hidden test labels there is no score of ours beside theirs.
     hidden = [row for row in rows(MAKERS[-1](ODD)) if row["task"] == "stsb"]
-    assert {row["test"] for row in hidden if row["source"] == "this run"} == {""}
+    assert {row["test"] for row in hidden if row["source"] == "this run"} == {"hidden"}
     assert {"0.743", ""} == {
         row["test"] for row in hidden if row["source"] != "this run" and "Pearson" in row["metric"]
     }
@@ -214,6 +231,16 @@ def test_a_bad_file_of_published_scores_is_refused_in_one_line(content, problem,
         published.read_published([tmp_path / "own.yaml"])
     assert "\n" not in str(raised.value)
     assert "own.yaml" in str(raised.value)
+
+
+def test_a_configuration_is_refused_for_a_file_of_published_scores_before_anything_runs(clone):
+    (clone / "own.yaml").write_text("sources: [{title: a, read: b, model: c, scores: [{task: imdb, value: 0.5}]}]")
+    edit_config(clone, lambda config: config.update(published=["own.yaml"]))
+    done = snakemake(clone, "--dry-run")
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    assert line.startswith("error: config/smoke.yaml: own.yaml: not a published file")
+    assert "metric" in line
 
 
 def test_own_published_scores_join(tmp_path):

@@ -39,6 +39,10 @@ def complete(config: dict, schema_path, source: str) -> dict:
         for path in config["published"]:
             if not Path(path).is_file():
                 raise InputError(f"published: there is no file {path!r}")
+        if config["published"]:
+            from finegrid.published import read_published  # imports pandas, for what few configurations have
+
+            read_published(config["published"])
         for name, mode in config["modes"].items():
             _complete_mode(name, mode, config["learning_rates"])
     except InputError as error:

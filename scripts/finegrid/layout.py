@@ -1,9 +1,10 @@
 """A table in Markdown, LaTeX (booktabs) and CSV, and as data for the report: the same cells, escaped for each."""
 
+import unicodedata
 from typing import NamedTuple
 
 import pandas
-from tabulate import LATEX_ESCAPE_RULES, tabulate
+from tabulate import LATEX_ESCAPE_RULES, DataRow, Line, TableFormat, tabulate
 
 from finegrid.files import write_text
 from finegrid.markdown import escape
@@ -45,7 +46,7 @@ def shown(table: Table) -> tuple[list[str], list[list[str]], list[str]]:
     align = []
     for number in range(len(columns)):
         texts = [row[number] for row in rows if row[number]]
-        align.append("right" if any(text[0] in "+-[0123456789" for text in texts) else "left")
+        align.append("right" if any(text[0] in "+-<[0123456789" for text in texts) else "left")
     return columns, rows, ["left" if column in NAMES else side for column, side in zip(columns, align, strict=True)]
 
 
@@ -71,10 +72,26 @@ def markdown(table: Table) -> str:
     return f"**{table.title}. {escape(table.caption)}**\n\n{laid}\n\n{notes}"
 
 
+# As tabulate's latex_booktabs, of cells that are escaped already.
+BOOKTABS = TableFormat(
+    lineabove=lambda _, alignment: f"\\begin{{tabular}}{{{''.join(side[0] for side in alignment)}}}\n\\toprule",
+    linebelowheader=Line(r"\midrule", "", "", ""),
+    linebetweenrows=None,
+    linebelow=Line("\\bottomrule\n\\end{tabular}", "", "", ""),
+    headerrow=DataRow("", "&", r"\\"),
+    datarow=DataRow("", "&", r"\\"),
+    padding=1,
+    with_header_hide=None,
+)
+
+
 def latex(table: Table) -> str:
     """Return a table environment, no wider than the line; it needs the packages booktabs and graphicx."""
     columns, rows, align = shown(table)
-    laid = tabulate(rows, headers=columns, tablefmt="latex_booktabs", colalign=align or None, disable_numparse=True)
+    rows = [[latex_escape(text) for text in row] for row in rows]
+    laid = tabulate(
+        rows, headers=map(latex_escape, columns), tablefmt=BOOKTABS, colalign=align or None, disable_numparse=True
+    )
     notes = [marked(note, latex_escape, r"\texttt{{{}}}", latex_escape) for note in table.notes]
     return "\n".join(
         [
@@ -110,6 +127,17 @@ def escape_keeping_ends(text: str, escape_text) -> str:
     return before + escape_text(core) + after
 
 
+# Beyond ASCII, what pdflatex spells in its default fonts by these; letters with accents it has besides.
+SPELT = {"±": r"\ensuremath{\pm}", "–": "--", "—": "---", "‘": "`", "’": "'", "“": "``", "”": "''", "…": r"\dots{}"}
+
+
 def latex_escape(text: str) -> str:
-    """Return text as LaTeX shows it."""
-    return "".join(LATEX_ESCAPE_RULES.get(character, character) for character in text)
+    """Return text as LaTeX shows it; a character that pdflatex does not have is told by its Unicode number."""
+    return "".join(LATEX_ESCAPE_RULES.get(character) or spell_in_latex(character) for character in text)
+
+
+def spell_in_latex(character: str) -> str:
+    accented = "À" <= character <= "ÿ" and len(unicodedata.normalize("NFKD", character)) == 2
+    if character.isascii() or accented or character in "ßæøåÆØÅ":
+        return character
+    return SPELT.get(character, f"U+{ord(character):04X}")

@@ -15,11 +15,12 @@ def protocol(comparison: dict) -> list[str]:
     for task in comparison["tasks"]:
         splits, settings = task["data"]["splits"], task["settings"]
         hidden = splits["hidden"]["rows"]
+        rows_hidden = f"{hidden:,} more" if splits["test"]["rows"] else plural(hidden, "row")
         notes.append(
             f"Data: {task['task']} ({settings['source']}), {splits['train']['rows']:,} training, "
             f"{splits['validation']['rows']:,} validation and {splits['test']['rows']:,} test rows "
             f"of at most {settings['max_length']} tokens. Validation: {splits['validation']['origin']}. "
-            f"Test: {splits['test']['origin']}" + (f"; the labels of {hidden:,} more are hidden." if hidden else ".")
+            f"Test: {splits['test']['origin']}" + (f"; the labels of {rows_hidden} are hidden." if hidden else ".")
         )
     epochs = comparison["tasks"][0]["training"]["epochs"]
     notes.append(f"Training: {plural(epochs, 'epoch')}; {seeds(comparison)}")
@@ -51,7 +52,7 @@ def data(comparison: dict) -> list[str]:
             facts.append(f"{plural(dropped, 'training row')} left out, as the text stands in a test split")
         splits = stats["splits"].items()
         cut = [
-            f"{plural(split['truncated_rows'], 'text')} of {name} ({split['truncated_rows'] / split['rows']:.1%})"
+            f"{plural(split['truncated_rows'], 'text')} of {name} ({percent(split['truncated_rows'] / split['rows'])})"
             for name, split in splits
             if split["truncated_rows"]
         ]
@@ -67,6 +68,10 @@ def data(comparison: dict) -> list[str]:
         if facts:
             notes.append(f"Data of {task['task']}: {'; '.join(facts)}.")
     return notes
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.0005 else "less than 0.1%"
 
 
 def warnings(comparison: dict) -> list[str]:

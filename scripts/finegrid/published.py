@@ -56,15 +56,18 @@ def table(comparison: dict, published: list[dict]) -> Table:
             for mode in task["modes"]:
                 chosen = mode["chosen"] or {"validation": {}, "test": None}
                 scores = {split: (chosen[split] or {}).get(name) for split in ("validation", "test")}
-                trainable = mode["trainable"]["total"]
-                records.append(
-                    {**head, "source": OURS, "mode": mode["mode"], "trainable": trainable, **columns(scores)}
-                )
-                exact += exact_rows(task["task"], name, OURS, mode["mode"], trainable, scores)
-            for source, mode, trainable, scores in gathered([row for row in theirs if row["metric"] == name]):
-                record = {**head, "source": source["title"], "mode": mode, "trainable": trainable}
-                records.append({**record, **columns(scores)})
-                exact += exact_rows(task["task"], name, source["title"], mode, trainable, scores)
+                ours = {
+                    "source": OURS,
+                    "mode": mode["mode"],
+                    "trainable": mode["trainable"]["total"],
+                    **setting(chosen),
+                }
+                missing = task["test_status"] if mode["chosen"] else "diverged"
+                records.append({**head, **spaced(ours), **columns(scores, missing)})
+                exact += exact_rows(task["task"], name, ours, scores)
+            for source, theirs_of, scores in gathered([row for row in theirs if row["metric"] == name]):
+                records.append({**head, **spaced(theirs_of), **columns(scores)})
+                exact += exact_rows(task["task"], name, theirs_of, scores, source)
                 told[source["title"]] = source
     if not records:
         return Table(
@@ -85,35 +88,44 @@ def table(comparison: dict, published: list[dict]) -> Table:
     return Table("published", "Published", "This run beside published scores", records, exact, said)
 
 
+def setting(row: dict) -> dict:
+    """Return the learning rate and the batch size of a chosen setting or a published score, None where not told."""
+    return {key: row.get(key) for key in ("learning_rate", "batch_size")}
+
+
+def spaced(facts: dict) -> dict:
+    return {key.replace("_", " "): value for key, value in facts.items()}
+
+
 def gathered(rows: list[dict]):
-    """Yield (source, mode, trainable, {split: score}), one for the rows of one source and mode."""
+    """Yield (source, facts, {split: score}), one for the rows of one source, mode and setting."""
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
-        groups.setdefault((row["title"], row.get("mode"), row.get("trainable")), []).append(row)
-    for (_, mode, trainable), group in groups.items():
+        facts = {"source": row["title"], "mode": row.get("mode"), "trainable": row.get("trainable"), **setting(row)}
+        groups.setdefault(tuple(facts.items()), []).append(row)
+    for facts, group in groups.items():
         scores = {row["split"]: {"mean": row["value"], "sd": row.get("sd"), "n": row.get("seeds")} for row in group}
-        yield group[0], mode, trainable, scores
+        yield group[0], dict(facts), scores
 
 
-def columns(scores: dict) -> dict:
-    """Return the two columns of scores, each with its standard deviation where it has one."""
+def columns(scores: dict, missing: str | None = None) -> dict:
+    """Return the two columns of scores, each with its standard deviation, or `missing` where there is no score."""
 
     def spelled(score: dict | None) -> str | None:
         if not score:
-            return None
+            return missing
         return f"{score['mean']:.3f}" + (f" (sd {score['sd']:.3f})" if score.get("sd") is not None else "")
 
     return {split: spelled(scores.get(split)) for split in ("validation", "test")}
 
 
-def exact_rows(
-    task: str, metric: str, source: str, mode: str | None, trainable: int | None, scores: dict
-) -> list[dict]:
-    """Return a .csv row for each split that has a score."""
+def exact_rows(task: str, metric: str, facts: dict, scores: dict, source: dict | None = None) -> list[dict]:
+    """Return a .csv row for each split that has a score, with the source of a published one."""
     return [
         {
-            **{"task": task, "metric": metric, "split": split, "source": source, "mode": mode, "trainable": trainable},
+            **{"task": task, "metric": metric, "split": split, **facts},
             **{"score": score["mean"], "sd": score.get("sd"), "n": score.get("n")},
+            **{key: source and source.get(key) for key in ("model", "protocol", "address")},
         }
         for split, score in scores.items()
         if score

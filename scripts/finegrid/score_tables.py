@@ -73,6 +73,7 @@ def test(comparison: dict) -> Table:
             }
             if any(each["mode"] == "full" for each in task["modes"]):
                 record["difference to full"] = difference(against_full) if against_full else None
+                record["p, Holm"] = p_shown(against_full["examples"]["p_holm"]) if against_full else None
             records.append(record)
             bounds = dict(zip(("interval_low", "interval_high"), score["interval"], strict=True)) if score else {}
             exact.append(
