@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time the DAG of thousands of cells: Snakemake's dry run, and the tables from the JSON of all the cells.
+"""Time the DAG of thousands of cells: Snakemake's dry run, and the comparison and tables from all the cells.
 
 Nothing is trained: the cells' results are written by stand_in.py.
 """
@@ -73,12 +73,16 @@ def main() -> None:
             )
             for cell in json.loads(best.read_text())["chosen"]["cells"]:
                 stand_in.write("evaluate", "", grid.cell_folder(results, cell))
-        script = Path(folder, "scripts", "tables.py")
-        tables = timed(
-            *(folder, sys.executable, script, "results/scale", "--output", "results/scale/tables"),
+        scripts = Path(folder, "scripts")
+        compare = timed(
+            *(folder, sys.executable, scripts / "compare.py", "results/scale", "--output", "results/comparison.json"),
             *("--tasks", "imdb", "--modes", *config["modes"]),
         )
-    seconds = {"dry_run_seconds": dry_run, "choice_seconds": choice, "tables_seconds": tables}
+        tables = timed(
+            *(folder, sys.executable, scripts / "tables.py", "results/comparison.json", "--output", "results/tables")
+        )
+    seconds = {"dry_run_seconds": dry_run, "choice_seconds": choice, "compare_seconds": compare}
+    seconds["tables_seconds"] = tables
     print(json.dumps({"cells": cells, **{name: round(value, 2) for name, value in seconds.items()}}, indent=1))
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time a `snakemake` that has nothing to do, over a finished grid of 360 cells.
 
-The scripts that train are replaced by stand_in.py: what is timed is Snakemake's reading of the DAG, on which
+The scripts that train, and the report, are replaced by stand_in.py: what is timed is Snakemake's reading of the DAG, on which
 training has no bearing.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
             shutil.copytree(REPOSITORY / name, Path(folder, name))
         for name in ("Snakefile", "environment.yml"):
             shutil.copy2(REPOSITORY / name, folder)
-        for name in ("backbone", "prepare", "anatomy", "finetune", "evaluate"):
+        for name in ("backbone", "prepare", "anatomy", "finetune", "evaluate", "report"):
             shutil.copy2(REPOSITORY / "benchmarks" / "stand_in.py", Path(folder, "scripts", f"{name}.py"))
         Path(folder, "config", "bench.yaml").write_text(CONFIG)
 

@@ -140,7 +140,10 @@ def describe_mode(mode: dict, task: dict, test_parts: dict, resampled: dict) -> 
         "trainable": metrics[0]["trainable"],
         "parameters": metrics[0]["total"],
         "settings": settings,
-        "cells": [describe_cell(each, each in chosen, size) for each, size in zip(metrics, mode["bytes"], strict=True)],
+        "cells": [
+            describe_cell(each, mode["tests"][chosen.index(each)] if each in chosen else None, size)
+            for each, size in zip(metrics, mode["bytes"], strict=True)
+        ],
         "chosen": result,
     }
 
@@ -158,14 +161,15 @@ def describe_test(mode: str, task: dict, parts: dict, tests: list[dict], resampl
     return told
 
 
-def describe_cell(metrics: dict, chosen: bool, trained_bytes: int) -> dict:
-    """Return what is told of one cell."""
-    last, cell = metrics["validation"]["last"], metrics["cell"]
+def describe_cell(metrics: dict, test: dict | None, trained_bytes: int) -> dict:
+    """Return what is told of one cell; `test` is its test.json, which a chosen one has."""
+    last, cell, metric = metrics["validation"]["last"], metrics["cell"], metrics["validation"]["metric"]
     return {
         **{key: value for key, value in cell.items() if key not in ("task", "mode", "model")},
         "status": metrics["status"],
-        "chosen": chosen,
+        "chosen": test is not None,
         "validation": last and last["score"],
+        "test": test and test["scores"] and test["scores"][metric],
         "validation_loss": last and last["loss"],
         "best_epoch": metrics["validation"]["best"],
         "history": metrics["validation"]["history"],

@@ -43,6 +43,9 @@ def test_every_mode_has_its_settings_and_cells(comparison, smoke_run):
             for cell, described in zip(cells, mode["cells"], strict=True):
                 trained = grid.cell_folder(smoke_run / "results/smoke", cell) / "trained.safetensors"
                 assert described["trained_bytes"] == trained.stat().st_size
+                assert described["chosen"] == (described["test"] is not None)
+            tested = [cell["test"] for cell in mode["cells"] if cell["chosen"]]
+            assert np.mean(tested) == mode["chosen"]["test"][task["metric"]]["mean"]
 
 
 def test_test_scores_have_wilson_intervals(comparison, smoke_run):
