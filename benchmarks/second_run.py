@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Time a `snakemake` that has nothing to do, over a finished grid of 360 cells.
 
-The scripts that train, and the report, are replaced by stand_in.py: what is timed is Snakemake's reading of the DAG, on which
-training has no bearing.
+The scripts that train, and the report, are replaced by stand_in.py: what is timed is Snakemake's reading of the DAG,
+on which training has no bearing.
 """
 
 import json
