@@ -42,7 +42,7 @@ pretrain: .venv/installed
 	mkdir -p models/embedded-bert-tiny
 	cp results/pretraining/embedded-bert-tiny/* models/embedded-bert-tiny/
 
-# The published result in results/reference/: an hour and a half on two cores.
+# The published result in results/reference/: about an hour on two cores.
 PUBLISHED := comparison.json discussion.json discussion.md report.html tables figures
 reference: .venv/installed
 	$(BIN)/snakemake --cores all --configfile config/imdb-embedded.yaml
