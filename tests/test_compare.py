@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 
 import compare
 import numpy as np
@@ -99,6 +100,17 @@ def test_predictions_that_are_not_those_of_the_scores_are_refused(finished):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="not the predictions of a split"):
         compare.read_predictions(path, {}, {}, {})
+
+
+def test_another_processor_may_round_otherwise(smoke_run):
+    best = read(smoke_run / "results/smoke/cells/imdb/full/best.json")
+    folder = grid.cell_folder(smoke_run / "results/smoke", best["chosen"]["cells"][0])
+    task, told = best["plan"]["config"]["task"], read(folder / "test.json")
+    parts, scores = told["data"]["test"]["parts"], told["scores"]
+    for change, refused in ((1e-12, False), (0.01, True)):
+        changed = {name: score + change for name, score in scores.items()}
+        with pytest.raises(InputError, match="do not have the scores") if refused else nullcontext():
+            compare.read_predictions(folder / "test.safetensors", task, parts, changed)
 
 
 METRICS_OF = {"classes": ["0", "1"], "metrics": ["f1", "accuracy"]}, {"classes": None, "metrics": ["pearson"]}

@@ -5,11 +5,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from handmade import make_run
 from safetensors.numpy import save_file
 from submit import main, spell
-from test_tables import make_run
 
+from finegrid.errors import InputError
 from finegrid.files import write_json
+from finegrid.grid import cell_folder
+from finegrid.results import read_test
 from finegrid.tasks import TASKS
 
 NUMBERS, ENTAILED = ["0", "1"], ["entailment", "not_entailment"]
@@ -70,3 +73,12 @@ def test_the_best_seed_speaks_and_all_files_are_in_the_archive(two_parts, mode, 
     first = (output / "submission.zip").read_bytes()
     main()
     assert (output / "submission.zip").read_bytes() == first
+
+
+def test_a_test_result_of_an_earlier_training_is_refused(tmp_path):
+    folder = make_run(tmp_path)
+    cell = json.loads((folder / "cells/imdb/full/best.json").read_text())["chosen"]["cells"][0]
+    path = cell_folder(folder, cell) / "test.json"
+    write_json(path, {**json.loads(path.read_text()), "fingerprint": "f" * 64})
+    with pytest.raises(InputError, match="does not belong to the metrics"):
+        read_test(folder, cell)
