@@ -218,9 +218,12 @@ def test_tasks_of_one_s_own_run_to_the_tables(own_run):
     assert lengths["duplicates"]["train and test"] == 4 - lengths["duplicates"]["validation and test"]
     assert lengths["splits"]["train"]["labels"]["highest"] == 1.0
     table = (results / "tables/table2.md").read_text()
-    assert "training rows left out, as their texts stand in a test split" in table
-    (row,) = [line for line in table.splitlines() if line.startswith("| length")]
-    assert "Pearson correlation" in row and "Spearman correlation" in row
+    assert "4 training rows left out, as the text stands in a test split" in table
+    rows = [line for line in table.splitlines() if line.startswith("| length")]
+    assert [metric for row in rows for metric in ("Pearson", "Spearman") if f"{metric} correlation" in row] == [
+        "Pearson",
+        "Spearman",
+    ]
 
 
 def test_predictions_for_hidden_labels_are_as_a_server_takes_them(own_run):
