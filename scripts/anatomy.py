@@ -11,7 +11,6 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 from safetensors import safe_open
 from tabulate import tabulate
 from tokenizers import Tokenizer
@@ -19,8 +18,8 @@ from tokenizers import Tokenizer
 from finegrid import errors
 from finegrid.files import check_sha256, read_json, write_json, write_text
 from finegrid.markdown import escape
+from finegrid.pages import render
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "workflow" / "report"
 # Examples are sought among the first rows: the shortest with so many tokens, so that they can be read.
 ROWS = 1000
 TOKENS = 8
@@ -179,8 +178,7 @@ def markdown(page: dict) -> str:
 
 def html(page: dict) -> str:
     """Return the page as HTML: a table per example, one token per column, without any other file."""
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("anatomy.html").render(page=page) + "\n"
+    return render("anatomy.html", page=page)
 
 
 def introduction(page: dict) -> list[str]:

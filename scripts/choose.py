@@ -44,13 +44,13 @@ def edges(plan: dict, batch_size: int, learning_rate: str) -> list[dict]:
         ("learning rate", learning_rate, rates, rates_beyond, f"modes.{plan['mode']}.learning_rates"),
         ("batch size", batch_size, sizes, sizes_beyond, "batch_sizes"),
     ):
-        smaller, larger = beyond(values[0]), beyond(values[-1])
+        smaller, larger = beyond(values[0])[0], beyond(values[-1])[1]
         if len(values) == 1:
-            side, extended = "only", [*smaller[:1], *values, *larger[1:]]
+            side, extended = "only", [smaller, *values, larger]
         elif value == values[-1]:
-            side, extended = "largest", [*values, *larger[1:]]
-        elif value == values[0] and smaller[0] != value:
-            side, extended = "smallest", [*smaller[:1], *values]
+            side, extended = "largest", [*values, larger]
+        elif value == values[0] and smaller != value:
+            side, extended = "smallest", [smaller, *values]
         else:
             continue
         message = f"{of} {value} is the {side}{' one' * (side == 'only')} tried"

@@ -14,7 +14,7 @@ import numpy as np
 from finegrid import errors, statistics
 from finegrid.errors import InputError
 from finegrid.files import read_json, write_json
-from finegrid.grid import MODE_FOLDER, cell_folder
+from finegrid.grid import MODE_FOLDER, canonical_json, cell_folder
 from finegrid.metrics import METRICS, predictions_of, score_all, scored_parts
 from finegrid.predictions import load_predictions
 from finegrid.results import all_ok, by_setting, read_cells, read_test
@@ -38,7 +38,7 @@ def main() -> None:
         {
             "run": plan["run"],
             "model": plan["config"]["model"],
-            "environments": [each for index, each in enumerate(environments) if each not in environments[:index]],
+            "environments": list({canonical_json(each): each for each in environments}.values()),
             "tasks": tasks,
         },
     )
@@ -54,19 +54,20 @@ def read_mode(results: Path, task: str, mode: str, data: dict) -> dict:
     cells = best["chosen"]["cells"] if best["chosen"] else []
     chosen = [each for each in metrics if each["cell"] in cells]
     tests = [read_test(results, each["cell"]) for each in chosen]
+    scores = {
+        "validation": [each["validation"]["last"]["scores"] for each in chosen],
+        "test": [test["scores"] for test in tests],
+    }
     runs = {}
-    for split, scores in (
-        ("validation", [each["validation"]["last"]["scores"] for each in chosen]),
-        ("test", [test["scores"] for test in tests]),
-    ):
+    for split in scores:
         if data["splits"][split]["rows"]:
             paths = [cell_folder(results, each["cell"]) / f"{split}.safetensors" for each in chosen]
             runs[split] = [
                 read_predictions(path, best["plan"]["config"]["task"], data["splits"][split]["parts"], expected)
-                for path, expected in zip(paths, scores, strict=True)
+                for path, expected in zip(paths, scores[split], strict=True)
             ]
     bytes_trained = [(cell_folder(results, each["cell"]) / "trained.safetensors").stat().st_size for each in metrics]
-    return {"best": best, "metrics": metrics, "chosen": chosen, "tests": tests, "runs": runs, "bytes": bytes_trained}
+    return {"best": best, "metrics": metrics, "chosen": chosen, "scores": scores, "runs": runs, "bytes": bytes_trained}
 
 
 def read_predictions(path, task: dict, parts: dict, scores: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -130,10 +131,7 @@ def describe_mode(mode: dict, task: dict, test_parts: dict, resampled: dict) -> 
     ]
     result = None
     if chosen:
-        last, tests = (
-            [each["validation"]["last"]["scores"] for each in chosen],
-            [each["scores"] for each in mode["tests"]],
-        )
+        last, tests = mode["scores"]["validation"], mode["scores"]["test"]
         result = {
             **{key: best["chosen"][key] for key in ("batch_size", "learning_rate", "edges")},
             "validation": {name: statistics.spread([scores[name] for scores in last]) for name in last[0]},
@@ -146,7 +144,9 @@ def describe_mode(mode: dict, task: dict, test_parts: dict, resampled: dict) -> 
         "parameters": metrics[0]["total"],
         "settings": settings,
         "cells": [
-            describe_cell(each, mode["tests"][chosen.index(each)] if each in chosen else None, size)
+            describe_cell(
+                each, each in chosen, mode["scores"]["test"][chosen.index(each)] if each in chosen else None, size
+            )
             for each, size in zip(metrics, mode["bytes"], strict=True)
         ],
         "chosen": result,
@@ -166,15 +166,15 @@ def describe_test(mode: str, task: dict, parts: dict, tests: list[dict], resampl
     return told
 
 
-def describe_cell(metrics: dict, test: dict | None, trained_bytes: int) -> dict:
-    """Return what is told of one cell; `test` is its test.json, which a chosen one has."""
+def describe_cell(metrics: dict, chosen: bool, test: dict | None, trained_bytes: int) -> dict:
+    """Return what is told of one cell; `test` are its scores, which a chosen one has where there are labels."""
     last, cell, metric = metrics["validation"]["last"], metrics["cell"], metrics["validation"]["metric"]
     return {
         **{key: value for key, value in cell.items() if key not in ("task", "mode", "model")},
         "status": metrics["status"],
-        "chosen": test is not None,
+        "chosen": chosen,
         "validation": last and last["score"],
-        "test": test and test["scores"] and test["scores"][metric],
+        "test": test and test[metric],
         "validation_loss": last and last["loss"],
         "best_epoch": metrics["validation"]["best"],
         "history": metrics["validation"]["history"],
@@ -196,13 +196,12 @@ def compare_pairs(found: list[dict], task: dict, split: str, scored: tuple, resa
         for theirs in ordered[:index]:
             modes = [each["best"]["plan"]["mode"] for each in (ours, theirs)]
             labels = ours["runs"][split][0][1][rows]
-            predictions = [[run[rows] for run, _ in each["runs"][split]] for each in (ours, theirs)]
-            scores = [[METRICS[metric].function(run, labels) for run in runs] for runs in predictions]
+            scores = [[of_seed[name] for of_seed in each["scores"][split]] for each in (ours, theirs)]
             differences = statistics.resampled_differences(*(resampled[mode, name] for mode in modes))
             names = ("seed", "data_order_seed")
             seeds = [{name: each["cell"][name] for name in names if name in each["cell"]} for each in ours["chosen"]]
             if metric == "accuracy":
-                right = [[run == labels for run in runs] for runs in predictions]
+                right = [[run[rows] == labels for run, _ in each["runs"][split]] for each in (ours, theirs)]
                 per_seed = [
                     {"seed": seed, **statistics.mcnemar_exact(*both)} for seed, *both in zip(seeds, *right, strict=True)
                 ]

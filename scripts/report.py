@@ -13,15 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from finegrid import errors
+from finegrid import errors, notes
 from finegrid.files import parse_json, read_json, write_text
 from finegrid.flow import draw
 from finegrid.metrics import shown
+from finegrid.pages import TEMPLATES, render
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "workflow" / "report"
 # What writes the tables, figures and this page; what trained the cells is with the comparison.
 PACKAGES = ["snakemake", "datasets", "tokenizers", "scikit-learn", "scipy", "statsmodels", "pandas", "matplotlib"]
 
@@ -107,20 +106,12 @@ def number(value, spelling: str) -> tuple[str, float | None]:
 
 def data(task: dict) -> dict:
     """Return what a task's data is: {"task", "source", "max_length", "splits", "notes"}."""
-    stats = task["data"]
-    notes = [
-        f"{count:,} texts {'in both' if ' and ' in names else 'more than once in'} {names}"
-        for names, count in stats["duplicates"].items()
-        if count
-    ]
-    if dropped := stats["source"].get("dropped_training_rows"):
-        notes.append(f"{dropped:,} training rows left out, as their texts stand in a test split")
     return {
         "task": task["task"],
         "source": task["settings"]["source"],
         "max_length": task["settings"]["max_length"],
-        "splits": {name: split for name, split in stats["splits"].items() if split["rows"]},
-        "notes": notes,
+        "splits": {name: split for name, split in task["data"]["splits"].items() if split["rows"]},
+        "notes": [*notes.repeated(task["data"]), *notes.dropped(task["data"])],
     }
 
 
@@ -145,13 +136,6 @@ def html(page: dict) -> str:
     """Return the page; its policy lets in images that are inside it, and one style and one script by their hash."""
     style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "report.css"))
     script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
     policy = "; ".join(
         [
             *("default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"),
@@ -159,8 +143,7 @@ def html(page: dict) -> str:
             f"script-src '{content_hash(script)}'",
         ]
     )
-    template = environment.get_template("report.html")
-    return template.render(page, style=Markup(style), script=Markup(script), policy=policy) + "\n"
+    return render("report.html", **page, style=Markup(style), script=Markup(script), policy=policy)
 
 
 def content_hash(text: str) -> str:

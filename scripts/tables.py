@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas
 
-from finegrid import cost_tables, errors, published, score_tables
+from finegrid import cost_tables, errors, published_table, score_tables
 from finegrid.files import read_json, write_json, write_text
 from finegrid.layout import as_data, write_table
+from finegrid.published import read_published
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
         score_tables.retention(comparison),
         cost_tables.parameters(comparison),
         cost_tables.cost(comparison),
-        published.table(comparison, published.read_published(arguments.published)),
+        published_table.table(comparison, read_published(arguments.published)),
     ]
     for table in tables:
         write_table(output, table)

@@ -142,7 +142,7 @@ def mode_of(name: str, task: dict, split: str, seeds: list[np.ndarray], labels: 
         "best": {"plan": {"task": "t", "mode": name, "config": config}, "chosen": chosen},
         "metrics": metrics,
         "chosen": metrics,
-        "tests": [{"scores": each} for each in scores],
+        "scores": {"validation": scores, "test": scores if split == "test" else [None] * len(scores)},
         "runs": {split: [(each, labels) for each in predictions]},
         "bytes": [10] * len(seeds),
     }
@@ -179,7 +179,7 @@ def test_other_metrics_are_resampled_and_hidden_tests_fall_back_on_validation(ta
 def test_where_all_diverged_there_is_nothing_to_compare():
     labels = np.arange(20) % 2
     found = [mode_of(name, METRICS_OF[0], "test", [np.eye(2)[labels]], labels) for name in ("full", "other")]
-    found[1]["best"]["chosen"], found[1]["chosen"], found[1]["tests"] = None, [], []
+    found[1]["best"]["chosen"], found[1]["chosen"], found[1]["scores"] = None, [], {"validation": [], "test": []}
     found[1]["metrics"][0] |= {"status": "diverged"}
     found[1]["metrics"][0]["validation"] |= {"last": None, "best": None}
     splits = {name: {"rows": 20, "parts": {name: 20}} for name in ("validation", "test", "hidden")}

@@ -15,7 +15,7 @@ from conftest import REPOSITORY, edit_config, run, snakemake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid import cost_tables, layout, notes, published, score_tables
+from finegrid import cost_tables, layout, notes, published, published_table, score_tables
 from finegrid.errors import InputError
 from finegrid.files import write_json
 
@@ -29,7 +29,7 @@ MAKERS = [
     score_tables.retention,
     cost_tables.parameters,
     cost_tables.cost,
-    lambda told: published.table(told, published.read_published([PUBLISHED])),
+    lambda told: published_table.table(told, published.read_published([PUBLISHED])),
 ]
 
 

@@ -40,7 +40,7 @@ def complete(config: dict, schema_path, source: str) -> dict:
             if not Path(path).is_file():
                 raise InputError(f"published: there is no file {path!r}")
         if config["published"]:
-            from finegrid.published import read_published  # imports pandas, for what few configurations have
+            from finegrid.published import read_published  # which few configurations need
 
             read_published(config["published"])
         for name, mode in config["modes"].items():

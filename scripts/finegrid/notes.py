@@ -46,11 +46,7 @@ def data(comparison: dict) -> list[str]:
     """Say what is not as it should be in the data: cut, empty and repeated texts."""
     notes = []
     for task in comparison["tasks"]:
-        stats, facts = task["data"], []
-        if "dropped_training_rows" in stats["source"]:
-            dropped = stats["source"]["dropped_training_rows"]
-            facts.append(f"{plural(dropped, 'training row')} left out, as the text stands in a test split")
-        splits = stats["splits"].items()
+        facts, splits = [], task["data"]["splits"].items()
         cut = [
             f"{plural(split['truncated_rows'], 'text')} of {name} ({percent(split['truncated_rows'] / split['rows'])})"
             for name, split in splits
@@ -61,13 +57,27 @@ def data(comparison: dict) -> list[str]:
         facts += [
             f"{plural(split['empty_texts'], 'empty text')} in {name}" for name, split in splits if split["empty_texts"]
         ]
-        for names, count in stats["duplicates"].items():
-            if count:
-                where = f"in both {names}" if " and " in names else f"more than once in {names}"
-                facts.append(f"{plural(count, 'text')} {where}")
+        facts = [*dropped(task["data"]), *facts, *repeated(task["data"])]
         if facts:
             notes.append(f"Data of {task['task']}: {'; '.join(facts)}.")
     return notes
+
+
+def dropped(stats: dict) -> list[str]:
+    """Say how many training rows a task leaves out, if it does, given its stats.json."""
+    if "dropped_training_rows" not in stats["source"]:
+        return []
+    rows = plural(stats["source"]["dropped_training_rows"], "training row")
+    return [f"{rows} left out, as the text stands in a test split"]
+
+
+def repeated(stats: dict) -> list[str]:
+    """Say which splits have texts more than once or in common, given a task's stats.json."""
+    return [
+        f"{plural(count, 'text')} {'in both' if ' and ' in names else 'more than once in'} {names}"
+        for names, count in stats["duplicates"].items()
+        if count
+    ]
 
 
 def percent(share: float) -> str:
