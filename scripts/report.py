@@ -82,6 +82,7 @@ def grid(tasks: list[dict]) -> dict:
             "batch size": number(cell["batch_size"], "d"),
             "learning rate": (cell["learning_rate"], float(cell["learning_rate"])),
             "seed": number(cell["seed"], "d"),
+            **({"data order": number(cell["data_order_seed"], "d")} if "data_order_seed" in cell else {}),
             "metric": (shown(task["metric"]), None),
             "validation": number(cell["validation"], ".3f") if cell["status"] == "ok" else (cell["status"], None),
             "best epoch": number((cell["best_epoch"] or {}).get("epoch"), "d"),
@@ -122,7 +123,7 @@ def counts(tasks: list[dict]) -> list[dict]:
             "task": task["task"],
             "mode": mode["mode"],
             "settings": len(mode["settings"]),
-            "seeds": len(mode["plan"]["seeds"]),
+            "seeds": len(mode["cells"]) // len(mode["settings"]),  # with their data orders
             "cells": len(mode["cells"]),
             "diverged": sum(cell["status"] != "ok" for cell in mode["cells"]),
             "hours": sum(cell["cost"]["total_seconds"] for cell in mode["cells"]) / 3600,

@@ -131,6 +131,22 @@ def test_names_with_special_characters_are_shown_as_they_are(exported):
         assert re.sub(r"\\(.)", r"\1", shown) == odd
 
 
+def test_the_card_tells_seed_and_data_order(exported):
+    best, cells, metrics, test = settings(exported)
+    for seeds, orders, drawn, mean in (
+        ([0], None, "seed 0;", "epoch, seed 0;"),
+        ([0, 1], None, "seed 0, the best on validation of 0, 1;", "means over the seeds 0, 1;"),
+        ([0], [5], "seed 0 with data order 5;", "epoch, seed 0 with data order 5;"),
+        ([0], [4, 5], "of 0, each with the data orders 4, 5;", "over the seeds 0, each with the data orders 4, 5;"),
+    ):
+        own = {} if orders is None else {"data_order_seeds": orders}
+        cell = metrics["cell"] | ({} if orders is None else {"data_order_seed": 5})
+        changed = best | {"plan": best["plan"] | {"seeds": seeds} | own}
+        text = chosen_card(changed, cells, metrics | {"cell": cell}, test)
+        assert drawn in text
+        assert mean in text
+
+
 def test_a_hidden_test_score_and_a_regression_are_told(exported):
     best, cells, metrics, test = settings(exported)
     metrics["config"]["task"]["classes"] = None

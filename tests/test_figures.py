@@ -136,6 +136,15 @@ def test_one_scale_of_colours_serves_all_panels():
     assert len(set(colour.values())) == 3
 
 
+def test_the_heat_map_counts_data_orders_with_the_seeds():
+    task = make_task({"full": [0.81, None]}, seeds=(0, 1))
+    task["modes"][0]["plan"] = {"seeds": [0], "data_order_seeds": [0, 1]}
+    figure, *_ = heatmap.draw(task)
+    texts = drawn_texts(figure)
+    assert "diverged\n2 of 2" in texts
+    assert any("mean over seeds" in text for text in texts)
+
+
 def test_learning_curves_have_a_bold_mean_and_a_thin_line_for_each_seed():
     task = make_task({"full": [0.8, 0.9], "lora": [0.7], "lost": [None]}, seeds=(0, 1, 2))
     figure, _, alt = curves.draw(task)

@@ -423,3 +423,16 @@ def test_no_line_goes_through_a_box(steps):
             for box in drawing["boxes"]:
                 beside = box["y"] < bottom and top < box["y"] + BOX[1]
                 assert not (beside and box["x"] < x < box["x"] + BOX[0])
+
+
+def test_data_orders_are_told_apart_and_counted_with_the_seeds():
+    cells = [cell(*each) | {"data_order_seed": order} for each in CELLS for order in (0, 1)]
+    task = {"task": "a", "metric": "accuracy"}
+    mode = {"mode": "full", "plan": {"seeds": [0], "data_order_seeds": [0, 1]}, "settings": CELLS, "cells": cells}
+    table = report.grid([task | {"modes": [mode]}])
+    place = table["columns"].index("data order")
+    assert [row[place] for row in table["rows"]] == [("0", 0), ("1", 1)] * len(CELLS)
+    (count,) = report.counts([task | {"modes": [mode]}])
+    assert (count["settings"], count["seeds"], count["cells"]) == (5, 2, 10)
+    plain = [cell(*each) for each in CELLS]
+    assert "data order" not in report.grid([task | {"modes": [mode | {"cells": plain}]}])["columns"]

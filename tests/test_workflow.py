@@ -1,10 +1,15 @@
 """The pipeline as its users run it: by Snakemake, in a copy of the repository."""
 
+import csv
 import json
 import shutil
 
 import pytest
 from conftest import edit, edit_config, planned_jobs, run, snakemake, without_cost
+
+from finegrid import engine, environment
+from finegrid import model as models
+from finegrid.data import load_split
 
 CELLS = "results/smoke/cells/imdb"
 # All that a change to the cells of one mode leads to, up to the checkpoint.
@@ -96,8 +101,27 @@ def test_data_orders_have_seeds_of_their_own(finished):
     # With the same seed for both, it is the cell that there was without data orders.
     before = json.loads((finished / CELLS / "bitfit" / "bs16_lr3e-4_seed0" / "metrics.json").read_text())
     assert cells[0, 0]["validation"] == before["validation"]
+    # The head is that of one seed, order and dropout those of the other.
+    assert curve_of(finished, cells[1, 0]["config"], seed=1, order=0) == cells[1, 0]["train"]["loss"]
     comparison = json.loads((finished / "results/smoke/comparison.json").read_text())
     assert comparison["tasks"][0]["modes"][0]["chosen"]["test"]["accuracy"]["n"] == 4
+    with open(finished / "results/smoke/tables/grid.csv", newline="") as file:
+        rows = [(row["seed"], row["data_order_seed"]) for row in csv.DictReader(file)]
+    assert sorted(rows) == [("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")]
+    with open(finished / "results/smoke/tables/table1.csv", newline="") as file:
+        assert next(csv.DictReader(file))["data_order_seeds"] == "0 1"
+
+
+def curve_of(folder, config: dict, seed: int, order: int) -> list:
+    """Train a bitfit cell of `folder` here, drawn from `seed` and taught in the order of `order`; return its losses."""
+    model, _ = models.load_classifier(folder / "results/smoke/backbone", outputs=2, seed=seed)
+    models.apply_mode(model, config, seed)
+    models.place(model, "cpu")
+    split, _ = load_split(folder / "results/smoke/data/imdb", "train")
+    keys = ("epochs", "weight_decay", "warmup", "max_grad_norm")
+    settings = {**{key: config[key] for key in keys}, "batch_size": 16, "learning_rate": 3e-4, "seed": order}
+    (epoch,) = engine.train(model, split, **settings, device="cpu", dtype=environment.choose_dtype("cpu"))
+    return engine.loss_curve(epoch.losses, first_step=0)
 
 
 def test_spellings_of_one_learning_rate_are_one_cell(finished):

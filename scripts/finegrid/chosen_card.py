@@ -18,9 +18,7 @@ def chosen_card(best: dict, cells: list[dict], metrics: dict, test: dict) -> str
     task, rows = config["task"], metrics["data"]
     metric = escape(shown(task["metrics"][0]))
     name, mode, model = (escape(cell[key]) for key in ("task", "mode", "model"))
-    seeds = ", ".join(map(str, plan["seeds"]))
-    seed = f"seed {cell['seed']}" + (f", the best on validation of {seeds}" if len(plan["seeds"]) > 1 else "")
-    mean = f"means over the seeds {seeds}" if len(plan["seeds"]) > 1 else f"seed {seeds}"
+    seed, mean = tell_seeds(cell, plan)
     pair = len(task["text"]) > 1
     texts = "pairs of texts" if pair else "texts"
     answers = "classes " + ", ".join(map(escape, task["classes"])) if task["classes"] else "the answer is a number"
@@ -112,3 +110,13 @@ def grid_table(best: dict, cells: list[dict]) -> str:
         disable_numparse=True,
         colalign=["right"] * (1 + len(plan["batch_sizes"])),
     )
+
+
+def tell_seeds(cell: dict, plan: dict) -> tuple[str, str]:
+    """Say which seed drew a cell, as the best of its plan's, and over which seeds its plan's scores are means."""
+    seed, seeds, several = f"seed {cell['seed']}", ", ".join(map(str, plan["seeds"])), len(plan["seeds"]) > 1
+    if orders := plan.get("data_order_seeds"):
+        seed += f" with data order {cell['data_order_seed']}"
+        seeds += f", each with the data orders {', '.join(map(str, orders))}"
+        several = several or len(orders) > 1
+    return (f"{seed}, the best on validation of {seeds}", f"means over the seeds {seeds}") if several else (seed, seed)

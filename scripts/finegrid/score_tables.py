@@ -209,7 +209,7 @@ def context(comparison: dict, task: dict, mode: dict, metric: str) -> dict:
         "source": task["settings"]["source"],
         **{f"{name}_rows": splits[name]["rows"] for name in ("train", "validation", "test")},
         "test_split": splits["test"]["origin"],
-        "seeds": " ".join(map(str, mode["plan"]["seeds"])),
+        **{key: " ".join(map(str, mode["plan"][key])) for key in ("seeds", "data_order_seeds") if key in mode["plan"]},
     }
 
 

@@ -85,7 +85,7 @@ def panel(axes, mode: dict, colours: ScalarMappable | None, first: bool) -> None
         if setting["validation"] is None:
             fill = {"facecolor": DIVERGED, "hatch": "////", "edgecolor": "#999999", "linewidth": 0.6}
             text, ink = "diverged", "black"
-            seeds = len(mode["plan"]["seeds"])
+            seeds = len(mode["cells"]) // len(mode["settings"])  # with their data orders
             if seeds > 1:
                 text += f"\n{setting['diverged']} of {seeds}"
             behind = {"facecolor": DIVERGED, "edgecolor": "none", "pad": 1}
@@ -133,7 +133,7 @@ def key(figure: Figure, task: dict, colours: ScalarMappable | None, width: float
     if colours:
         bar = figure.add_axes(((width - 3.6) / width, 0.64 / height, 3.3 / width, 0.14 / height))
         figure.colorbar(colours, cax=bar, orientation="horizontal")
-        several = any(len(mode["plan"]["seeds"]) > 1 for mode in task["modes"])
+        several = any(len(mode["cells"]) > len(mode["settings"]) for mode in task["modes"])
         remarks = ["mean over seeds"] * several + ["lower is better"] * (not look.higher_is_better(task["metric"]))
         bar.set_xlabel(f"{metric}\n({'; '.join(remarks)})" if remarks else metric, fontsize=9)
         bar.tick_params(labelsize=look.SMALL)
