@@ -7,12 +7,14 @@ Where a run has no evidence there is no sentence. A sentence is {"text", "figure
 from string import Formatter
 
 from finegrid import published
-from finegrid.metrics import shown, to_maximise
+from finegrid.metrics import METRICS, shown, to_maximise
 
 # Where the learning rates of the study end that found BitFit to fail on small models.
 STUDYS_LARGEST = "3e-4"
-# Gaps smaller than this are not divided up: their parts would be noise.
+# Differences in score smaller than this are not divided up: their parts would be noise.
 SMALLEST_GAP = 0.01
+# The p above which compare.py calls a pair within noise.
+SIGNIFICANT = 0.05
 
 
 def discuss(comparison: dict, published_rows: list[dict]) -> list[dict]:
@@ -48,25 +50,40 @@ def how_far_behind(task: dict) -> list[dict]:
         sentences.append(
             sentence(
                 "On {where} {mode} has {metric} {score:.3f} and full fine-tuning {full:.3f}, a difference of "
-                "{difference:+.3f} ({level} % interval {low:+.3f} to {high:+.3f}), with {share:.2%} of the parameters "
-                "trained.",
+                "{difference:+.3f}{direction} ({level} % interval {low:+.3f} to {high:+.3f}), with {share:.2%} of the "
+                "parameters trained.",
                 where="the test split" if pair["split"] == "test" else "validation, by which the settings were chosen,",
                 mode=pair["mode"],
                 metric=shown(metric),
                 score=mode["chosen"][pair["split"]][metric]["mean"],
                 full=modes["full"]["chosen"][pair["split"]][metric]["mean"],
                 difference=pair["delta"],
+                direction="" if METRICS[task["metric"]].higher_is_better else ", where lower is better",
                 level=95,
                 low=pair["interval"][0],
                 high=pair["interval"][1],
                 share=mode["trainable"]["total"] / mode["parameters"],
             )
         )
-        verdict = "That is within noise " if pair["within_noise"] else "That is beyond noise "
-        # Three decimals cannot tell a smaller p.
-        told = "(corrected p {p:.3f})." if p >= 0.001 else "(corrected p below {p:.3f})."
-        sentences.append(sentence(verdict + told, p=max(p, 0.001)))
+        sentences.append(
+            sentence(
+                "That is {verdict} noise (corrected p {below}{p:.3f}{unless}).",
+                verdict="within" if pair["within_noise"] else "beyond",
+                below="below " if p < 0.001 else "",  # three decimals cannot tell a smaller p
+                p=max(p, 0.001),
+                unless=disagreement(pair),
+            )
+        )
     return sentences
+
+
+def disagreement(pair: dict) -> str:
+    """Say what the interval shows where it and p do not say the same: beyond noise is what both find."""
+    low, high = pair["interval"]
+    holds_zero, small = low <= 0 <= high, pair["examples"]["p_holm"] <= SIGNIFICANT
+    if small and holds_zero:
+        return ", but the interval holds zero"
+    return "" if small or holds_zero else ", though the interval does not hold zero"
 
 
 def what_explains_the_gap(task: dict) -> list[dict]:
@@ -93,15 +110,17 @@ def what_explains_the_gap(task: dict) -> list[dict]:
     if gap < SMALLEST_GAP:
         return sentences
     closed = {}
-    wide = best(task, modes["bitfit"]) if larger_rates(modes["bitfit"]) else None
+    wide = wider(task, modes["bitfit"])
     if wide:
-        closed["range"] = lead(task, wide, narrow) / gap
+        setting, largest = wide
+        closed["range"] = lead(task, setting, narrow) / gap
         sentences.append(
             sentence(
                 "With learning rates up to {largest} it reaches {wide:.3f}: the wider range by itself closes "
-                "{share:.0%} of that gap.",
-                largest=max(modes["bitfit"]["plan"]["learning_rates"], key=float),
-                wide=wide["validation"]["mean"],
+                + portion(closed["range"])
+                + " of that gap.",
+                largest=largest,
+                wide=setting["validation"]["mean"],
                 share=closed["range"],
             )
         )
@@ -112,32 +131,41 @@ def what_explains_the_gap(task: dict) -> list[dict]:
         sentences.append(
             sentence(
                 "With the classifier's weight trained, too, and learning rates up to {rate}, biases reach {score:.3f}: "
-                "what bitfit loses by its frozen classifier weight is, by itself, {share:.0%} of the gap.",
+                "what bitfit loses by its frozen classifier weight is, by itself, "
+                + portion(closed["head"])
+                + " of the gap.",
                 rate=STUDYS_LARGEST,
                 score=head_narrow["validation"]["mean"],
                 share=closed["head"],
             )
         )
-    head_wide = head and larger_rates(head) and best(task, head)
+    head_wide = head and wider(task, head)
     if head_wide and len(closed) == 2:
-        both = lead(task, head_wide, narrow) / gap
+        setting, _ = head_wide
+        both = lead(task, setting, narrow) / gap
         sentences.append(
             sentence(
-                "Both changes together reach {score:.3f} and close {share:.0%} of the gap.",
-                score=head_wide["validation"]["mean"],
+                "Both changes together reach {score:.3f} and close " + portion(both) + " of the gap.",
+                score=setting["validation"]["mean"],
                 share=both,
             )
         )
-        if round(100 * both) != round(100 * closed["range"]) + round(100 * closed["head"]):
-            overlap = both < closed["range"] + closed["head"]
+        overlap = sum(closed.values()) - both
+        # A change that closes nothing by itself has no part in a sum; a small remainder would be noise.
+        if min(closed.values()) > 0 and abs(overlap) * gap >= SMALLEST_GAP:
             sentences.append(
                 sentence(
                     "By themselves they add up to more than that: each does part of what the other does."
-                    if overlap
+                    if overlap > 0
                     else "By themselves they add up to less than that: each needs the other."
                 )
             )
     return sentences
+
+
+def portion(share: float) -> str:
+    """Return the words, or the place of the figure `share`, for how much of a gap is closed."""
+    return "none" if share < 0 else "all" if share > 1 else "{share:.0%}"
 
 
 def best(task: dict, mode: dict, largest_rate: str | None = None) -> dict | None:
@@ -150,9 +178,11 @@ def best(task: dict, mode: dict, largest_rate: str | None = None) -> dict | None
     return max(settings, key=lambda each: to_maximise(task["metric"], each["validation"]["mean"]), default=None)
 
 
-def larger_rates(mode: dict) -> bool:
-    """Whether a mode was tried at learning rates above the study's."""
-    return any(float(rate) > float(STUDYS_LARGEST) for rate in mode["plan"]["learning_rates"])
+def wider(task: dict, mode: dict) -> tuple[dict, str] | None:
+    """Return a mode's best setting and its largest learning rate, if one above the study's did not diverge."""
+    rates = [setting["learning_rate"] for setting in mode["settings"] if setting["validation"]]
+    largest = max(rates, key=float, default=STUDYS_LARGEST)
+    return (best(task, mode), largest) if float(largest) > float(STUDYS_LARGEST) else None
 
 
 def lead(task: dict, one: dict, other: dict) -> float:
@@ -162,7 +192,7 @@ def lead(task: dict, one: dict, other: dict) -> float:
 
 def beside_the_published(comparison: dict, task: dict, rows: list[dict]) -> list[dict]:
     """Say where the chosen settings lie beside published scores of the same mode, split and metric."""
-    sentences, models = [], set()
+    sentences, models, splits = [], set(), set()
     for mode in task["modes"]:
         for split in ("validation", "test"):
             theirs = [
@@ -174,9 +204,11 @@ def beside_the_published(comparison: dict, task: dict, rows: list[dict]) -> list
             if not theirs or not ours:
                 continue
             models |= {row["model"] for row in theirs}
+            splits.add(split)
+            count = len({row["title"] for row in theirs})
             low, high = (bound(row["value"] for row in theirs) for bound in (min, max))
             span = "{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else "{low:.3f} to {high:.3f}"
-            sources = "one source" if len(theirs) == 1 else "{count} sources"
+            sources = "one source" if count == 1 else "{count} sources"
             sentences.append(
                 sentence(
                     "Published {metric} of {mode} on {split}: " + span + " (" + sources + "); here {ours:.3f}.",
@@ -185,19 +217,28 @@ def beside_the_published(comparison: dict, task: dict, rows: list[dict]) -> list
                     split=split,
                     low=low,
                     high=high,
-                    count=len(theirs),
+                    count=count,
                     ours=ours[task["metric"]]["mean"],
                 )
             )
+    if not sentences:
+        return []
     name = comparison["model"].get("repo", comparison["model"]["name"])
-    if sentences and models != {name}:
+    read = "test" if "test" in splits else "validation"
+    origin, sample = task["data"]["splits"][read]["origin"], task["settings"].get("sample")
+    # Rows held out to validate do not tell runs apart: published ones were mostly held out, too.
+    if models != {name} or sample or (read == "test" and not origin.startswith("official")):
         sentences.append(
             sentence(
-                "The published scores are of {theirs}, this run's of {ours}, and its test rows are: {origin}. So they "
-                "stand side by side, and are no test of each other.",
+                "The published scores are of {theirs}, this run's of {ours}, and its {split} rows are: "
+                + ("{rows:,} drawn from the {origin}" if sample and read in sample else "{origin}")
+                + "{trained}. So they stand side by side, and are no test of each other.",
                 theirs=" and ".join(sorted(models)),
-                ours=name,
-                origin=task["data"]["splits"]["test"]["origin"],
+                ours="the same model" if models == {name} else name,
+                split=read,
+                rows=task["data"]["splits"][read]["rows"],
+                origin=origin,
+                trained="; the rows it trained on are a sample" if sample and "train" in sample else "",
             )
         )
     return sentences
@@ -220,19 +261,9 @@ def what_to_beware_of(task: dict) -> list[dict]:
                     modes=", ".join(at_edge),
                 )
             )
-    chosen = [mode for mode in task["modes"] if mode["chosen"]]
-    if chosen:
-        count = max(mode["chosen"]["validation"][task["metric"]]["n"] for mode in chosen)
-        if count == 1:
-            sentences.append(sentence("There is one seed: nothing here tells how much these scores vary with it."))
-        elif task["pairs"]:
-            sentences.append(
-                sentence(
-                    "There are {count} seeds; a permutation of so few cannot give a p below {least:.3f}.",
-                    count=count,
-                    least=2 / 2**count,
-                )
-            )
+    plans = [mode["plan"] for mode in task["modes"] if mode["chosen"]]
+    if plans:
+        sentences += how_many_seeds(task, plans[0])
     diverged = [cell for mode in task["modes"] for cell in mode["cells"] if cell["status"] == "diverged"]
     if diverged:
         sentences.append(
@@ -243,3 +274,19 @@ def what_to_beware_of(task: dict) -> list[dict]:
             )
         )
     return sentences
+
+
+def how_many_seeds(task: dict, plan: dict) -> list[dict]:
+    """Say how many runs a chosen setting has, and what they cannot tell."""
+    seeds, orders = len(plan["seeds"]), len(plan.get("data_order_seeds", [None]))
+    count = seeds * orders
+    if count == 1:
+        return [sentence("There is one seed: nothing here tells how much these scores vary with it.")]
+    if not task["pairs"]:
+        return []
+    counted = "There are {count} seeds"
+    if orders > 1:
+        counted = "Each setting ran {count} times (seeds: {seeds}, orders of the data with each: {orders})"
+    least = 2 / 2**count  # of an exact two-sided permutation test
+    few = "; a permutation of so few cannot give a p below {least:.3f}." if least > SIGNIFICANT else "."
+    return [sentence(counted + few, count=count, seeds=seeds, orders=orders, least=least)]
