@@ -203,7 +203,7 @@ def compare_pairs(found: list[dict], task: dict, split: str, scored: tuple, resa
             if metric == "accuracy":
                 right = [[run[rows] == labels for run, _ in each["runs"][split]] for each in (ours, theirs)]
                 per_seed = [
-                    {"seed": seed, **statistics.mcnemar_exact(*both)} for seed, *both in zip(seeds, *right, strict=True)
+                    {**seed, **statistics.mcnemar_exact(*both)} for seed, *both in zip(seeds, *right, strict=True)
                 ]
                 examples = {"method": "McNemar, exact", **statistics.combine(per_seed), "per_seed": per_seed}
             else:

@@ -71,7 +71,9 @@ def test_pairs_are_compared_on_the_same_rows(comparison, smoke_run):
             both = [chosen_runs(smoke_run, task["task"], pair[side], "test") for side in ("mode", "against")]
             right = [[each["logits"].argmax(1) == each["labels"] for each in runs] for runs in both]
             assert pair["delta"] == pytest.approx(np.mean(right[0]) - np.mean(right[1]))
-            for told, ours, theirs in zip(pair["examples"]["per_seed"], *right, strict=True):
+            per_seed = pair["examples"]["per_seed"]
+            assert [told["seed"] for told in per_seed] == pair["seeds"]
+            for told, ours, theirs in zip(per_seed, *right, strict=True):
                 assert told["only_mode"] == (ours & ~theirs).sum()
                 assert told["p"] == pytest.approx(
                     stats.binomtest(int((ours & ~theirs).sum()), int((ours ^ theirs).sum())).pvalue

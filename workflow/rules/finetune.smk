@@ -18,9 +18,12 @@ rule finetune:
         "../../environment.yml"
     threads: 1
     resources:
-        # Measured: 0.5 GB at 16 x 128 tokens, 1 GB at 64 x 512; larger batches go through in pieces.
-        mem_mb=2000,
-        runtime="4h",
+        # Measured: 0.5 GB at 16 x 128 tokens, 1 GB at 64 x 512; larger batches go through in pieces. Where a job is
+        # tried again it gets more of both, and goes on after the last epoch that it finished.
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        # No limit unless one is set: `--resources cells_at_once=4` for as many cells side by side on one GPU.
+        cells_at_once=1,
     params:
         cell=cell_settings,
         backbone=subpath(input.model, parent=True),

@@ -1,0 +1,88 @@
+"""The grid on a cluster: profiles/slurm on a real SLURM of one node."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import copy_pipeline, run, without_cost
+from slurm_cluster import cluster, records, why_none
+
+pytestmark = pytest.mark.skipif(why_none() is not None, reason=str(why_none()))
+
+COMMAND = [
+    *("snakemake", "--profile", "profiles/slurm", "--configfile", "config/smoke.yaml"),
+    # Impatient, as the file system is local and the queue is empty.
+    *("--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
+    # Without its data base SLURM has no sacct.
+    *("--slurm-status-command", "squeue"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slurm(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+def test_the_grid_runs_on_slurm_and_a_killed_job_is_tried_again(smoke_run, tmp_path):
+    clone = copy_pipeline(tmp_path / "clone")
+    before = len(records())
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with (clone / "out").open("w+") as out:
+        process = subprocess.Popen(
+            COMMAND, cwd=clone, env={**os.environ, "PATH": path}, stdout=out, stderr=out, text=True
+        )
+        killed = None
+        while killed is None and process.poll() is None:
+            running = [job for job in records()[before:] if job["JobState"] == "RUNNING"]
+            killed = running[0] if running else None
+        assert killed, Path(out.name).read_text()
+        assert run("scancel", f"{killed['ArrayJobId']}_{killed['ArrayTaskId']}", cwd=clone).returncode == 0
+        process.wait(timeout=300)
+        told = Path(out.name).read_text()
+    assert process.returncode == 0, told
+    assert "Trying to restart job" in told
+
+    jobs = records()[before:]
+    states = [job["JobState"] for job in jobs]
+    assert states.count("COMPLETED") == 4 + 2, states  # the cells, and the test of each mode's chosen one
+    assert states.count("CANCELLED") == 1, states
+    arrays = {job["ArrayJobId"] for job in jobs if "ArrayJobId" in job}
+    assert len(arrays) == 1  # one sbatch for the four cells
+    assert {job["Partition"] for job in jobs} == {"short"}
+    # What was asked for, and more of it for the one that was tried again.
+    asked = [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs if "ArrayJobId" in job]
+    assert len(asked) == 4, asked
+    assert {time for _, time in asked} == {"01:00:00"}
+    assert ("4000M", "02:00:00") in [(job["MinMemoryNode"].replace("3.91G", "4000M"), job["TimeLimit"]) for job in jobs]
+
+    cells = sorted(path.relative_to(smoke_run) for path in smoke_run.glob("results/smoke/cells/*/*/*/metrics.json"))
+    assert len(cells) == 4
+    for cell in cells:
+        assert without_cost(clone / cell) == without_cost(smoke_run / cell)
+    for table in (smoke_run / "results/smoke/tables").glob("table[12].md"):
+        assert (clone / table.relative_to(smoke_run)).read_text() == table.read_text()
+
+
+def test_cells_share_a_job_and_its_gpu(tmp_path):
+    clone = copy_pipeline(tmp_path / "clone")
+    before = len(records())
+    done = run(
+        *COMMAND,
+        *("mode_bitfit", "--slurm-array-jobs", "evaluate", "--set-resources"),
+        *("finetune:slurm_partition=gpu", "finetune:gres=gpu:1"),
+        *("--groups", "finetune=cells", "--group-components", "cells=16"),
+        *("--set-resource-scopes", "cells_at_once=local", "--resources", "cells_at_once=2"),
+        cwd=clone,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = records()[before:]
+    assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 2
+    cells, test = sorted(jobs, key=lambda job: job["Partition"])
+    assert (cells["Partition"], cells["NumCPUs"]) == ("gpu", "2")
+    assert re.search(r"gpu[:=]1", cells["TresPerNode"])
+    assert test["Partition"] == "short"
+    assert "TresPerNode" not in test
