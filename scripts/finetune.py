@@ -2,7 +2,8 @@
 """Fine-tune one cell of the grid.
 
 Writes three files into the output folder: metrics.json (the result), validation.safetensors (the
-logits and labels of the validation split) and trained.safetensors (the parameters that trained).
+logits and labels of the validation split) and trained.safetensors (the parameters that trained). Killed, it goes
+on after the last epoch that it finished: resume.safetensors, gone at the end, holds all that this takes.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic CUDA products need
     import torch
 
-    from finegrid import engine, environment, features
+    from finegrid import engine, environment, features, resume
     from finegrid import model as models
     from finegrid.data import load_split
     from finegrid.metrics import score_all, to_maximise
@@ -62,8 +63,23 @@ def main() -> None:
     gc.freeze()
     gc.enable()
 
-    # Loop
-    history, curve, tokens, diverged = [], [], 0, False
+    # What the result depends on
+    origin = {
+        "start": start,
+        "data": {"train": train_data, "validation": validation_data},
+        "environment": {**environment.describe(device, dtype), "batches": batches},
+    }
+    identity = fingerprint(cell=cell, config=config, code=code_hash("finetune"), **origin)
+
+    # Loop, from the start or from where a killed run of this cell came to
+    output = Path(arguments.output)
+    unfinished = output / "resume.safetensors"
+    state, found = resume.load(unfinished, identity)
+    found = found or {"history": [], "curve": [], "tokens": 0, "seconds": 0.0}
+    history, curve, tokens, earlier = found["history"], found["curve"], found["tokens"], found["seconds"]
+    if history:
+        print(f"going on after epoch {len(history)} of {config['epochs']}", flush=True)
+    diverged = False
     training_started = time.monotonic()
     trained = model
     if features.suffice(model):
@@ -83,6 +99,7 @@ def main() -> None:
         seed=cell.get("data_order_seed", cell["seed"]),
         device=device,
         dtype=dtype,
+        state=state,
     ):
         curve += engine.loss_curve(epoch.losses, first_step=curve[-1][0] if curve else 0)
         tokens += epoch.tokens
@@ -94,22 +111,20 @@ def main() -> None:
             break
         scores = score_all(task, logits, labels, validation_data["parts"])
         history.append({"epoch": len(history) + 1, "score": scores[metric], "scores": scores, "loss": loss})
+        if len(history) < config["epochs"]:
+            seconds = earlier + time.monotonic() - training_started
+            found = {"history": history, "curve": curve, "tokens": tokens, "seconds": seconds}
+            resume.save(unfinished, epoch.state, found, identity)
         print(f"epoch {len(history)} of {config['epochs']}: validation {metric} {scores[metric]:.4f}", flush=True)
-    seconds = time.monotonic() - training_started
+    seconds = earlier + time.monotonic() - training_started
 
     # Result; metrics.json comes last: where it is, the cell is whole.
-    output = Path(arguments.output)
     models.save_trained(output / "trained.safetensors", model)
     save_predictions(output / "validation.safetensors", logits, labels)
-    origin = {
-        "start": start,
-        "data": {"train": train_data, "validation": validation_data},
-        "environment": {**environment.describe(device, dtype), "batches": batches},
-    }
     metrics = {
         "cell": cell,
         "config": config,
-        "fingerprint": fingerprint(cell=cell, config=config, code=code_hash("finetune"), **origin),
+        "fingerprint": identity,
         "status": "diverged" if diverged else "ok",
         "trainable": trainable,
         "total": total,
@@ -124,13 +139,14 @@ def main() -> None:
         "cost": {
             "startup_seconds": round(training_started - started, 3),
             "training_seconds": round(seconds, 3),
-            "total_seconds": round(time.monotonic() - started, 3),
+            "total_seconds": round(earlier + time.monotonic() - started, 3),
             "tokens": tokens,
             "tokens_per_second": round(tokens / seconds, 1),
             "peak_memory_bytes": environment.peak_memory_bytes(device),
         },
     }
     write_json(output / "metrics.json", metrics)
+    unfinished.unlink(missing_ok=True)
     environment.leave()
 
 

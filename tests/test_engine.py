@@ -148,9 +148,9 @@ def test_predictions_come_in_the_order_of_the_rows(unpadded):
 
 
 def test_an_epoch_knows_that_it_diverged():
-    assert not engine.Epoch([0.7, 0.6], 10).diverged
-    assert engine.Epoch([0.7, float("nan")], 10).diverged
-    assert engine.Epoch([float("inf")], 10).diverged
+    assert not engine.Epoch([0.7, 0.6], 10, {}).diverged
+    assert engine.Epoch([0.7, float("nan")], 10, {}).diverged
+    assert engine.Epoch([float("inf")], 10, {}).diverged
 
 
 @pytest.mark.parametrize("steps", [1, 7, 20, 21, 1000])

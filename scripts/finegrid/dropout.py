@@ -33,10 +33,11 @@ class Dropout(torch.nn.Module):
         return torch.from_numpy(ones).view(dtype).view(shape)
 
 
-def replace_dropout(model: torch.nn.Module, seed: int) -> None:
-    """Put `Dropout`, seeded, in the place of every `torch.nn.Dropout` of a model."""
+def replace_dropout(model: torch.nn.Module, seed: int) -> np.random.Generator:
+    """Put `Dropout` in the place of every `torch.nn.Dropout` of a model; return the generator that they share."""
     random = np.random.Generator(np.random.SFC64(seed))
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) in (torch.nn.Dropout, Dropout):
                 setattr(module, name, Dropout(child.p, random).train(child.training))
+    return random

@@ -30,6 +30,7 @@ class Epoch(NamedTuple):
 
     losses: list[float]  # the training loss of every step, see `loss_of`
     tokens: int  # of the texts that it went through, padding not counted
+    state: dict[str, torch.Tensor]  # all that the next epoch starts from, not copied: good until it starts
 
     @property
     def diverged(self) -> bool:
@@ -38,7 +39,19 @@ class Epoch(NamedTuple):
 
 
 def train(
-    model, split: Split, *, batch_size, learning_rate, epochs, weight_decay, warmup, max_grad_norm, seed, device, dtype
+    model,
+    split: Split,
+    *,
+    batch_size,
+    learning_rate,
+    epochs,
+    weight_decay,
+    warmup,
+    max_grad_norm,
+    seed,
+    device,
+    dtype,
+    state=None,
 ):
     """Train the model's trainable parameters; yield an Epoch after each pass over the split.
 
@@ -48,7 +61,12 @@ def train(
     runs without dropout. Each epoch takes the rows in a new random order; the last batch may be smaller.
     `seed` sets the order of the rows and the dropout. `dtype` is that of the matrix products; parameters,
     their updates and the loss are float32. Between two epochs the caller may use the model, in any mode.
+    Given the `state` of an Epoch of the same model, split and settings, training goes on after that epoch, and all
+    that follows is what would have followed it, bit for bit.
     """
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if state is not None:  # before the copies below are made
+        put(trainable, state)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     parts = [Part(parameter) for parameter in parameters if entries_of(parameter) is not None]
     parameters = [parameter for parameter in parameters if entries_of(parameter) is None]
@@ -65,9 +83,12 @@ def train(
 
     order = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # dropout
-    if device == "cpu":
-        replace_dropout(model, seed)
-    for _ in range(epochs):
+    dropout = replace_dropout(model, seed) if device == "cpu" else None
+    if state is not None:
+        put(optimiser.state(), state)
+        set_random_state(state, order, dropout)
+        step = int(state["steps"])
+    for _ in range(step // math.ceil(rows / batch_size), epochs):
         model.train()
         if isinstance(split, Split) and not any(p.requires_grad for p in model.base_model.parameters()):
             model.base_model.eval()
@@ -84,7 +105,37 @@ def train(
                 for parameter in parameters:
                     parameter.grad = None
                 step += 1
-        yield Epoch(torch.stack(losses).tolist(), split.tokens)
+        state = {**trainable, **optimiser.state(), **random_state(order, dropout), "steps": torch.tensor(step)}
+        yield Epoch(torch.stack(losses).tolist(), split.tokens, state)
+
+
+@torch.no_grad()
+def put(tensors: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> None:
+    """Set tensors to those that a state has under their names."""
+    for name, tensor in tensors.items():
+        tensor.copy_(state[name])
+
+
+def random_state(order: torch.Generator, dropout: np.random.Generator | None) -> dict[str, torch.Tensor]:
+    """Return where the generators of random numbers are: of the rows' order, of torch, and of dropout on the CPU."""
+    state = {"random.order": order.get_state(), "random.torch": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        state["random.cuda"] = torch.cuda.get_rng_state()
+    if dropout is not None:
+        state["random.dropout"] = torch.from_numpy(dropout.bit_generator.state["state"]["state"].view(np.int64))
+    return state
+
+
+def set_random_state(state: dict[str, torch.Tensor], order: torch.Generator, dropout) -> None:
+    """Put the generators of random numbers where they were, see `random_state`."""
+    order.set_state(state["random.order"])
+    torch.set_rng_state(state["random.torch"])
+    if "random.cuda" in state:
+        torch.cuda.set_rng_state(state["random.cuda"])
+    if dropout is not None:
+        whole = dropout.bit_generator.state
+        whole["state"]["state"] = state["random.dropout"].numpy().view(np.uint64)
+        dropout.bit_generator.state = whole
 
 
 def accumulate_gradients(model, split: Split, batch: torch.Tensor, device, dtype) -> torch.Tensor:

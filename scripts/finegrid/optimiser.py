@@ -15,6 +15,11 @@ class AdamW:
         self.means, self.squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
         self.steps = [torch.zeros((), device=p.device) for p in parameters]
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return what it keeps of the steps so far, by name, not copied."""
+        kept = {"mean": self.means, "square": self.squares, "step": self.steps}
+        return {f"optimiser.{name}.{i}": tensor for name, all_ in kept.items() for i, tensor in enumerate(all_)}
+
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Update the parameters by their gradients; one without, as the model makes no use of it, stays."""
