@@ -12,7 +12,7 @@ rule anatomy:
         stats=rules.prepare.output.stats,
         model=rules.backbone.output.config,
         tokenizer=rules.backbone.output.tokenizer,
-        templates=expand("workflow/report/{name}", name=["anatomy.html", "inputs.html", "style.css"]),
+        templates=local(expand("workflow/report/{name}", name=["anatomy.html", "inputs.html", "style.css"])),
     output:
         markdown=f"{RUN}/anatomy/{{task}}.md",
         page=report(

@@ -3,9 +3,11 @@
 
 rule finetune:
     input:
+        *rules.backbone.output,
         model=rules.backbone.output.model,
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
+        stats=rules.prepare.output.stats,
     output:
         metrics=f"{CELL}/metrics.json",
         predictions=f"{CELL}/validation.safetensors",
@@ -40,12 +42,14 @@ rule finetune:
 
 rule evaluate:
     input:
+        *rules.backbone.output,
         best=f"{MODE}/best.json",
         metrics=rules.finetune.output.metrics,
         trained=rules.finetune.output.trained,
         model=rules.backbone.output.model,
         test=rules.prepare.output.test,
         hidden=rules.prepare.output.hidden,
+        stats=rules.prepare.output.stats,
     output:
         test=f"{CELL}/test.json",
         predictions=f"{CELL}/test.safetensors",

@@ -68,7 +68,7 @@ rule backbone:
 rule prepare:
     input:
         tokenizer=rules.backbone.output.tokenizer,
-        files=lambda wildcards: local_files(config["tasks"][wildcards.task]),
+        files=lambda wildcards: local(local_files(config["tasks"][wildcards.task])),
         fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
     output:
         train=f"{DATA}/train.safetensors",

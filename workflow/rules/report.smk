@@ -32,8 +32,8 @@ rule report:
         tables=f"{RUN}/tables/tables.json",
         figures=f"{RUN}/figures/figures.json",
         anatomy=expand(f"{RUN}/anatomy/{{task}}.json", task=config["tasks"]),
-        templates=expand(
-            "workflow/report/{name}", name=["report.html", "inputs.html", "style.css", "report.css", "sort.js"]
+        templates=local(
+            expand("workflow/report/{name}", name=["report.html", "inputs.html", "style.css", "report.css", "sort.js"])
         ),
     output:
         report(REPORT, caption="../report/report.rst", category="Report"),

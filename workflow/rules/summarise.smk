@@ -34,11 +34,12 @@ CHOICES = expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"]
 rule compare:
     input:
         metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
+        trained=[path for plan in PLANS.values() for path in files_of_cells("trained.safetensors", grid.cells(plan))],
         best=CHOICES,
         validation=lambda wildcards: chosen_files("validation.safetensors"),
         tests=lambda wildcards: chosen_files("test.json"),
         predictions=lambda wildcards: chosen_files("test.safetensors"),
-        stats=expand(rules.prepare.output.stats, task=config["tasks"]),
+        stats=expand(f"{DATA}/stats.json", task=config["tasks"]),
     output:
         comparison=f"{RUN}/comparison.json",
     log:
@@ -70,7 +71,7 @@ TABLES += [f"{RUN}/tables/grid.csv", f"{RUN}/tables/tables.json"]
 rule tables:
     input:
         comparison=rules.compare.output.comparison,
-        published=["config/published.yaml", *config["published"]],
+        published=local(["config/published.yaml", *config["published"]]),
     output:
         *[
             (

@@ -1,0 +1,28 @@
+"""Where nodes share no file system, as on Kubernetes, results travel through Snakemake's storage plugins."""
+
+import re
+import shutil
+
+import pytest
+from conftest import copy_pipeline, snakemake, without_cost
+
+
+def test_the_profile_for_kubernetes_plans_the_grid(clone):
+    done = snakemake(clone, "--dry-run", "--profile", "profiles/kubernetes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^finetune +4$", done.stdout, re.MULTILINE)
+    assert "/mnt/finegrid/results/smoke/backbone/model.safetensors" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("rsync"), reason="rsync, by which the plugin copies, is not installed")
+def test_a_run_whose_files_travel_is_the_same_run(smoke_run, tmp_path):
+    clone = copy_pipeline(tmp_path / "clone")
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    done = snakemake(clone, "--default-storage-provider", "fs", "--default-storage-prefix", storage)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = [path.relative_to(smoke_run) for path in smoke_run.glob("results/smoke/cells/*/*/*/metrics.json")]
+    assert len(cells) == 4
+    for cell in cells:
+        assert without_cost(storage / cell) == without_cost(smoke_run / cell)
+    assert (storage / "results/smoke/report.html").exists()
