@@ -104,3 +104,19 @@ def finished(smoke_run, tmp_path) -> Path:
     """A copy of the finished smoke run that a test may change."""
     shutil.copytree(smoke_run, tmp_path / "run")
     return tmp_path / "run"
+
+
+TRIALS = []
+
+
+@pytest.fixture
+def record_trials():
+    """A function that keeps a line on what was tried how often, for the end of the tests' output."""
+    return TRIALS.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    if TRIALS:
+        terminalreporter.section("trials")
+        for line in TRIALS:
+            terminalreporter.line(line)

@@ -1,9 +1,11 @@
 """Files that are there whole or not at all, and that are what they say they are."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from finegrid.errors import InputError
 def replacing(path):
     """Give a temporary name beside `path`; on success its file is fsynced and renamed to `path`.
 
-    Killed at any moment this leaves the old file or the new one, never a part of one.
+    Killed at any moment this leaves the old file or the new one, never a part of one; and a temporary file, which
+    the next one to write this file removes.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,6 +30,20 @@ def replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if not is_alive(int(left.name.split(".")[-2])):
+            left.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path, text: str) -> None:
@@ -48,7 +65,10 @@ def make_folder(folder, make) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as temporary:
+    for left in folder.glob(".making-*-*"):
+        if not is_alive(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".making-{os.getpid()}-") as temporary:
         provenance = make(Path(temporary))
         names = sorted(os.listdir(temporary))
         for name in names:

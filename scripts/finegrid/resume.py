@@ -6,7 +6,6 @@ state it is and the sha256 of all that.
 
 import hashlib
 import json
-from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -28,12 +27,12 @@ def load(path, fingerprint: str) -> tuple[dict | None, dict | None]:
 
     What cannot be used, as it is damaged or of other settings, data, code or versions, is told in one line.
     """
-    if not Path(path).exists():
-        return None, None
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    except FileNotFoundError:
+        return None, None
     except SafetensorError as error:
         print(f"{path}: damaged ({error}): starting over", flush=True)
         return None, None
