@@ -13,7 +13,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from tokenizers import Tokenizer
 
 from finegrid import errors
@@ -65,15 +65,13 @@ def tokenise(tokenizer: Tokenizer, split: Rows, task: dict, path: Path) -> dict:
     )
     labels = labels_of(split, task)
     with replacing(path) as temporary:
-        save_file(
-            {
-                "input_ids": input_ids.astype(np.int32),
-                "token_type_ids": token_type_ids.astype(np.uint8),
-                "offsets": np.concatenate([[0], np.cumsum(lengths)]),
-                "labels": labels,
-            },
-            temporary,
-        )
+        tensors = {
+            "input_ids": input_ids.astype(np.int32),
+            "token_type_ids": token_type_ids.astype(np.uint8),
+            "offsets": np.concatenate([[0], np.cumsum(lengths)]),
+            "labels": labels,
+        }
+        temporary.write_bytes(save(tensors))
     truncated = sum(bool(encoding.overflowing) for encoding in encodings)
     return {
         "rows": len(texts),

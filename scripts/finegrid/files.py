@@ -16,6 +16,8 @@ from finegrid.errors import InputError
 def replacing(path):
     """Give a temporary name beside `path`; on success its file is fsynced and renamed to `path`.
 
+    Write to it directly: safetensors' save_file makes a temporary file of its own, which nobody would remove.
+
     Killed at any moment this leaves the old file or the new one, never a part of one; and a temporary file, which
     the next one to write this file removes.
     """
@@ -26,7 +28,7 @@ def replacing(path):
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # safetensors makes files that only their owner can read
+        os.chmod(temporary, 0o644)  # whoever works in the folder can read them
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 
 from finegrid import unpadded
 from finegrid.adapters import add_adapters
@@ -152,7 +152,7 @@ def trained_tensors(model) -> dict[str, torch.Tensor]:
 def save_trained(path, model) -> None:
     """Write the parameters that train, and no other, as safetensors."""
     with replacing(path) as temporary:
-        save_file(trained_tensors(model), temporary)
+        temporary.write_bytes(save(trained_tensors(model)))
 
 
 def load_cell(folder, metrics: dict, backbone):

@@ -2,7 +2,7 @@
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from finegrid.errors import InputError
 from finegrid.files import replacing
@@ -11,7 +11,7 @@ from finegrid.files import replacing
 def save_predictions(path, logits: np.ndarray, labels: np.ndarray) -> None:
     """Write the predictions of a split atomically."""
     with replacing(path) as temporary:
-        save_file({"logits": logits, "labels": labels}, temporary)
+        temporary.write_bytes(save({"logits": logits, "labels": labels}))
 
 
 def load_predictions(path) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from finegrid.files import parse_json, replacing
 
@@ -19,7 +19,7 @@ def save(path, state: dict, found: dict, fingerprint: str) -> None:
     told = json.dumps(found)
     metadata = {"found": told, "fingerprint": fingerprint, "sha256": digest(state, told)}
     with replacing(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+        temporary.write_bytes(serialise(state, metadata=metadata))
 
 
 def load(path, fingerprint: str) -> tuple[dict | None, dict | None]:
