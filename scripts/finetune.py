@@ -3,7 +3,8 @@
 
 Writes three files into the output folder: metrics.json (the result), validation.safetensors (the
 logits and labels of the validation split) and trained.safetensors (the parameters that trained). Killed, it goes
-on after the last epoch that it finished: resume.safetensors, gone at the end, holds all that this takes.
+on after the last epoch that it finished: resume.safetensors, gone at the end, holds all that this takes. Until the
+end progress.json tells how far it is.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import os
 import time
 from pathlib import Path
 
-from finegrid import errors
+from finegrid import errors, progress
 from finegrid.errors import InputError
 from finegrid.files import parse_json, read_json, write_json
 from finegrid.grid import fingerprint
@@ -28,6 +29,7 @@ def main() -> None:
     cell, config = read_cell(arguments.cell)
     task = config["task"]
     metric = task["metrics"][0]
+    progress.tell(arguments.output, cell, config, 0, [], [])
 
     # Not before the settings are known to be good, as these imports take seconds; a third less without a search
     # for garbage among all the objects that they make.
@@ -79,6 +81,7 @@ def main() -> None:
     history, curve, tokens, earlier = found["history"], found["curve"], found["tokens"], found["seconds"]
     if history:
         print(f"going on after epoch {len(history)} of {config['epochs']}", flush=True)
+        progress.tell(output, cell, config, earlier + time.monotonic() - started, history, curve)
     diverged = False
     training_started = time.monotonic()
     trained = model
@@ -116,6 +119,7 @@ def main() -> None:
             found = {"history": history, "curve": curve, "tokens": tokens, "seconds": seconds}
             resume.save(unfinished, epoch.state, found, identity)
         print(f"epoch {len(history)} of {config['epochs']}: validation {metric} {scores[metric]:.4f}", flush=True)
+        progress.tell(output, cell, config, earlier + time.monotonic() - started, history, curve)
     seconds = earlier + time.monotonic() - training_started
 
     # Result; metrics.json comes last: where it is, the cell is whole.
@@ -147,6 +151,7 @@ def main() -> None:
     }
     write_json(output / "metrics.json", metrics)
     unfinished.unlink(missing_ok=True)
+    progress.end(output)
     environment.leave()
 
 
