@@ -53,3 +53,7 @@ rule all:
         SUBMISSIONS,
         ANATOMY,
         REPORT,
+
+
+onerror:
+    tell_missing_cells()

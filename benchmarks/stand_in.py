@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from finegrid.seal import seal
+
 FILES = {
     "backbone": ["config.json", "model.safetensors", "tokenizer.json", "provenance.json"],
     "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "hidden.safetensors", "stats.json"],
@@ -23,19 +25,21 @@ PREDICTIONS = {"logits": np.array([[1.0, 0.0], [1.0, 0.0]]), "labels": np.array(
 def write(script: str, argument: str, output: Path) -> None:
     """Write into `output` what `script` would, given its first argument."""
     output.mkdir(parents=True, exist_ok=True)
-    contents = {}
-    if script == "prepare":
-        contents["stats.json"] = stats(json.loads(argument))
-    if script == "finetune":
-        contents["metrics.json"] = metrics(argument)
-    if script == "evaluate":
-        cell = json.loads((output / "metrics.json").read_text())["cell"]
-        contents["test.json"] = {"cell": cell, "fingerprint": "0" * 64, "score": 0.5}
-        contents["test.json"]["scores"] = {"accuracy": 0.5}
-    for name in FILES[script]:
-        (output / name).write_text(json.dumps(contents.get(name, name)))
+    *others, last = FILES[script]
+    for name in others:
+        (output / name).write_text(name)
     for name in {"finetune": ["validation"], "evaluate": ["test"]}.get(script, []):
         save_file(PREDICTIONS, output / f"{name}.safetensors")
+    content = last
+    if script == "prepare":
+        content = stats(json.loads(argument))
+    if script == "finetune":
+        content = seal(metrics(argument), output, *others)
+    if script == "evaluate":
+        cell = json.loads((output / "metrics.json").read_text())["cell"]
+        result = {"cell": cell, "fingerprint": "0" * 64, "score": 0.5, "scores": {"accuracy": 0.5}}
+        content = seal(result, output, *others)
+    (output / last).write_text(json.dumps(content))
 
 
 def stats(task: dict) -> dict:

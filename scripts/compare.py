@@ -13,7 +13,7 @@ import numpy as np
 
 from finegrid import errors, statistics
 from finegrid.errors import InputError
-from finegrid.files import read_json, write_json
+from finegrid.files import check_sha256, read_json, write_json
 from finegrid.grid import MODE_FOLDER, canonical_json, cell_folder
 from finegrid.metrics import METRICS, predictions_of, score_all, scored_parts
 from finegrid.predictions import load_predictions
@@ -59,9 +59,11 @@ def read_mode(results: Path, task: str, mode: str, data: dict) -> dict:
         "test": [test["scores"] for test in tests],
     }
     runs = {}
-    for split in scores:
+    for split, written in (("validation", chosen), ("test", tests)):
         if data["splits"][split]["rows"]:
             paths = [cell_folder(results, each["cell"]) / f"{split}.safetensors" for each in chosen]
+            for path, each in zip(paths, written, strict=True):
+                check_sha256(path, each["files"][path.name])
             runs[split] = [
                 read_predictions(path, best["plan"]["config"]["task"], data["splits"][split]["parts"], expected)
                 for path, expected in zip(paths, scores[split], strict=True)

@@ -12,13 +12,14 @@ from pathlib import Path
 from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import read_json, write_json
-from finegrid.results import read_checked
+from finegrid.results import read_sealed
+from finegrid.seal import seal
 
 
 def main() -> None:
     arguments = parse_arguments()
     folder = Path(arguments.cell)
-    metrics = read_checked(folder / "metrics.json", "metrics")
+    metrics = read_sealed(folder / "metrics.json")
     cell, task = metrics["cell"], metrics["config"]["task"]
     chosen = read_json(arguments.best, "chosen")
     if chosen is None or cell not in chosen["cells"]:
@@ -52,19 +53,17 @@ def main() -> None:
     if len(labels["test"]):
         scores = score_all(task, logits["test"], labels["test"], data["test"]["parts"])
         loss = engine.mean_loss(logits["test"], labels["test"])
-    write_json(
-        folder / "test.json",
-        {
-            "cell": cell,
-            "fingerprint": metrics["fingerprint"],
-            "metric": task["metrics"][0],
-            "score": scores and scores[task["metrics"][0]],
-            "scores": scores,
-            "loss": loss,
-            "data": data,
-            "environment": {**environment.describe(device, dtype), "batches": batches},
-        },
-    )
+    result = {
+        "cell": cell,
+        "fingerprint": metrics["fingerprint"],
+        "metric": task["metrics"][0],
+        "score": scores and scores[task["metrics"][0]],
+        "scores": scores,
+        "loss": loss,
+        "data": data,
+        "environment": {**environment.describe(device, dtype), "batches": batches},
+    }
+    write_json(folder / "test.json", seal(result, folder, "test.safetensors", "hidden.safetensors"))
     environment.leave()
 
 

@@ -18,6 +18,7 @@ from finegrid import errors, progress
 from finegrid.errors import InputError
 from finegrid.files import parse_json, read_json, write_json
 from finegrid.grid import fingerprint
+from finegrid.seal import seal
 from finegrid.sourcecode import code_hash
 
 
@@ -149,7 +150,7 @@ def main() -> None:
             "peak_memory_bytes": environment.peak_memory_bytes(device),
         },
     }
-    write_json(output / "metrics.json", metrics)
+    write_json(output / "metrics.json", seal(metrics, output, "trained.safetensors", "validation.safetensors"))
     unfinished.unlink(missing_ok=True)
     progress.end(output)
     environment.leave()

@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from statistics import mean
 
-import yaml
 from tabulate import tabulate
 
 from finegrid import errors
 from finegrid.config import complete, plans
 from finegrid.errors import InputError
-from finegrid.files import is_alive, parse_json
+from finegrid.files import is_alive, read_json, read_yaml
 from finegrid.grid import cell_folder, cells
+from finegrid.results import read_metrics
 
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 REDRAW_SECONDS = 3
@@ -33,62 +33,50 @@ SILENT_SECONDS = 1800
 def main() -> None:
     arguments = parse_arguments()
     config = read_config(arguments.configfile)
-    if not (arguments.watch and sys.stdout.isatty()):
-        print(render(*survey(config), time.time()))
-        return
+    watched = arguments.watch and sys.stdout.isatty()
     with contextlib.suppress(KeyboardInterrupt):
         while True:
-            waiting, running, done = survey(config)
-            text = render(waiting, running, done, time.time())
-            height = shutil.get_terminal_size().lines - 1
-            print("\x1b[H\x1b[J" + "\n".join(text.splitlines()[:height]), flush=True)
-            if not waiting and not running:
+            waiting, begun, done = survey(config)
+            lines = render(waiting, begun, done, time.time()).splitlines()
+            if watched:
+                lines = ["\x1b[H\x1b[J" + lines[0], *lines[1 : shutil.get_terminal_size().lines - 1]]
+            print("\n".join(lines), flush=True)
+            if not watched or not (waiting or begun):
                 return
             time.sleep(REDRAW_SECONDS)
 
 
 def read_config(path: str) -> dict:
     """Return a complete configuration, read as Snakemake reads it."""
-    try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    return complete(config, SCHEMA, path)
+    return complete(read_yaml(path), SCHEMA, path)
 
 
 def survey(config: dict) -> tuple[list[dict], list[dict], list[dict]]:
     """Sort the cells of a configuration: those waiting, progress.json of those begun, metrics.json of those done.
 
-    A result of other settings, or of another cell, is none: Snakemake makes it anew.
+    A result of other settings, of another cell or damaged is none: Snakemake makes it anew, or tells of it.
     """
-    waiting, running, done = [], [], []
+    waiting, begun, done = [], [], []
     for plan in plans(config):
         for cell in cells(plan):
             folder = cell_folder(Path("results", config["run"]), cell)
-            metrics = read_if_there(folder / "metrics.json")
-            if metrics and (metrics.get("cell"), metrics.get("config")) == (cell, plan["config"]):
-                done.append(metrics)
+            # Either may come or go at any moment.
+            with contextlib.suppress(InputError):
+                done.append(read_metrics(folder / "metrics.json", cell, plan["config"]))
                 continue
-            progress = read_if_there(folder / "progress.json")
-            if progress and progress.get("cell") == cell:
-                running.append(progress)
-            else:
-                waiting.append(cell)
-    return waiting, running, done
-
-
-def read_if_there(path: Path):
-    """Return what a JSON file holds, or None if there is none, as it may come and go at any moment."""
-    try:
-        return parse_json(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        return None
+            with contextlib.suppress(InputError):
+                if read_json(folder / "progress.json", "cell") == cell:
+                    begun.append(read_json(folder / "progress.json"))
+                    continue
+            waiting.append(cell)
+    return waiting, begun, done
 
 
 def render(waiting: list[dict], begun: list[dict], done: list[dict], now: float) -> str:
     """Return the counts, the time left and a row for each cell that was begun, as text for a terminal."""
-    lost = [progress for progress in begun if is_lost(progress, now)]
-    running = [progress for progress in begun if progress not in lost]
+    lost, running = [], []
+    for progress in begun:
+        (lost if is_lost(progress, now) else running).append(progress)
     diverged = sum(metrics["status"] == "diverged" for metrics in done)
     counts = {
         "done": len(done),
@@ -102,7 +90,7 @@ def render(waiting: list[dict], begun: list[dict], done: list[dict], now: float)
     if waiting or begun:
         lines.append("Time left: " + time_left(waiting + [progress["cell"] for progress in lost], running, done))
     if begun:
-        rows = [row(progress, progress in lost, now) for progress in begun]
+        rows = [row(progress, False, now) for progress in running] + [row(progress, True, now) for progress in lost]
         lines += ["", tabulate(rows, headers="keys", disable_numparse=True)]
     return "\n".join(lines)
 

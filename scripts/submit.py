@@ -14,10 +14,10 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from finegrid import errors
-from finegrid.files import read_json, replacing, write_text
+from finegrid.files import check_sha256, read_json, replacing, write_text
 from finegrid.grid import MODE_FOLDER, cell_folder
 from finegrid.metrics import predictions_of
-from finegrid.results import best_seed, read_checked, read_test
+from finegrid.results import best_seed, read_sealed, read_test
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the archive, so that equal predictions make equal archives
 
@@ -47,9 +47,10 @@ def hidden_predictions(results: Path, best: dict) -> dict[str, list[str]]:
     Raises InputError if they are not those of the cell's last training.
     """
     cells = [cell_folder(results, cell) for cell in best["chosen"]["cells"]]
-    metrics = best_seed([read_checked(folder / "metrics.json", "metrics") for folder in cells])
+    metrics = best_seed([read_sealed(folder / "metrics.json") for folder in cells])
     folder = cell_folder(results, metrics["cell"])
     test = read_test(results, metrics["cell"])
+    check_sha256(folder / "hidden.safetensors", test["files"]["hidden.safetensors"])
     logits = load_file(folder / "hidden.safetensors")["logits"]
     task, predictions, start = metrics["config"]["task"], {}, 0
     for part, rows in test["data"]["hidden"]["parts"].items():

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finegrid.files import write_json
+from finegrid.grid import fingerprint
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE = ("Snakefile", "README.md", "environment.yml", "config", "models", "profiles", "scripts", "workflow")
 
@@ -66,10 +69,18 @@ def edit_config(folder: Path, change, name="config/smoke.yaml") -> None:
 
 
 def without_cost(path: Path) -> str:
-    """Return metrics.json, as it is spelled, less its cost block."""
+    """Return metrics.json, as it is spelled, less its cost block and the sha256 over it."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    del content["cost"]
+    del content["cost"], content["sha256"]
     return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def edit_result(path: Path, **changes) -> dict:
+    """Change keys of a sealed result, whatever it says, and seal it again; return it."""
+    content = {**json.loads(path.read_text(encoding="utf-8")), **changes}
+    del content["sha256"]
+    write_json(path, {**content, "sha256": fingerprint(**content)})
+    return content
 
 
 def copy_pipeline(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finegrid import grid
 from finegrid.files import write_json
+from finegrid.seal import seal
 
 TASK = {"classes": ["neg", "pos"], "metrics": ["accuracy"]}
 
@@ -33,14 +34,14 @@ def make_run(folder: Path) -> Path:
         for cell in cells:
             score = 0.8 + cell["seed"] / 8 + (cell["batch_size"] == 1024) / 16 - (cell["learning_rate"] == "1e-4") / 32
             epoch = {"epoch": 2, "score": score, "scores": {"accuracy": score}, "loss": 0.5}
-            write_json(grid.cell_folder(folder, cell) / "metrics.json", metrics(cell, plan, trainable, ok, epoch))
-            write_json(
-                grid.cell_folder(folder, cell) / "test.json",
-                {
-                    **{"cell": cell, "fingerprint": "0" * 64},
-                    **{"score": score - 0.1, "scores": {"accuracy": score - 0.1}},
-                },
-            )
+            place = grid.cell_folder(folder, cell)
+            place.mkdir(parents=True)
+            for name in ("trained", "validation"):
+                (place / f"{name}.safetensors").write_text("none")
+            result = metrics(cell, plan, trainable, ok, epoch)
+            write_json(place / "metrics.json", seal(result, place, "trained.safetensors", "validation.safetensors"))
+            test = {"cell": cell, "fingerprint": "0" * 64, "score": score - 0.1, "scores": {"accuracy": score - 0.1}}
+            write_json(place / "test.json", seal(test, place))
         chosen = {
             "batch_size": 1024,
             "learning_rate": "3e-4",

@@ -7,12 +7,13 @@ from contextlib import nullcontext
 import compare
 import numpy as np
 import pytest
-from conftest import run
+from conftest import edit_result, run
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
 from finegrid import grid
 from finegrid.errors import InputError
+from finegrid.files import sha256
 from finegrid.metrics import score_all
 
 
@@ -91,6 +92,8 @@ def test_predictions_that_are_not_those_of_the_scores_are_refused(finished):
     tensors = load_file(path)
     tensors["logits"] = -tensors["logits"]
     save_file(tensors, path)
+    told = path.with_name("test.json")
+    edit_result(told, files={**read(told)["files"], path.name: sha256(path)})
     done = run(
         *(sys.executable, compare.__file__, "results/smoke", "--tasks", "imdb", "--modes", "full"),
         *("--output", "out.json"),

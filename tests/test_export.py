@@ -1,7 +1,6 @@
 """The chosen model as a transformers folder: it predicts what its cell predicted, and its card says what it is."""
 
 import itertools
-import json
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import edit_config, planned_jobs, snakemake
+from conftest import edit_config, edit_result, planned_jobs, snakemake
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, pipeline
@@ -21,6 +20,7 @@ from finegrid import reviews
 from finegrid.chosen_card import chosen_card
 from finegrid.files import check_sha256, read_json
 from finegrid.grid import cell_folder
+from finegrid.seal import seal
 from finegrid.tasks import TASKS
 
 CELLS = "results/smoke/cells/imdb"
@@ -165,7 +165,8 @@ def test_a_regression_is_exported_as_one(exported, tmp_path):
         model.classifier.bias.fill_(2.5)
     models.save_trained(tmp_path / "trained.safetensors", model)
     config = {"task": {"classes": None, "max_length": 16}, "train": ["classifier.*"]}
-    export.save_model(tmp_path, {"cell": {"seed": 3}, "config": config, "start": start}, tmp_path, backbone)
+    metrics = seal({"cell": {"seed": 3}, "config": config, "start": start}, tmp_path, "trained.safetensors")
+    export.save_model(tmp_path, metrics, tmp_path, backbone)
     model.eval()
     inputs = AutoTokenizer.from_pretrained(tmp_path)("A text.", return_tensors="pt")
     with torch.no_grad():
@@ -181,9 +182,9 @@ def test_it_follows_the_choice(exported, tmp_path):
     assert planned_jobs(folder, "export") == {}
     chosen = read_json(folder / EXPORT / "full" / "provenance.json", "cell")
     (other,) = [path for path in (folder / CELLS / "full").glob("*/metrics.json") if read_json(path, "cell") != chosen]
-    metrics = json.loads(other.read_text())
-    metrics["validation"]["last"]["score"] = 1.0
-    other.write_text(json.dumps(metrics))
+    validation = read_json(other, "validation")
+    validation["last"]["score"] = 1.0
+    metrics = edit_result(other, validation=validation)
     done = snakemake(folder, f"{EXPORT}/full/model.safetensors")
     assert done.returncode == 0, done.stderr
     assert read_json(folder / EXPORT / "full" / "provenance.json", "cell") == metrics["cell"]

@@ -145,6 +145,8 @@ def test_a_cell_out_of_memory_is_told_and_hides_nothing(clone):
     assert not (clone / CELLS / "full" / "best.json").exists()
     assert (clone / CELLS / "bitfit" / "best.json").exists()
     assert not (clone / "results/smoke/tables").exists()
+    told = "1 of 4 cells have no result, so nothing is compared:\n  results/smoke/cells/imdb/full/bs16_lr1e-3_seed0\n"
+    assert told in done.stderr
     script.write_text(text)
     done = snakemake(clone)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -5,12 +5,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import edit_result
 from handmade import make_run
 from safetensors.numpy import save_file
 from submit import main, spell
 
 from finegrid.errors import InputError
-from finegrid.files import write_json
+from finegrid.files import sha256
 from finegrid.grid import cell_folder
 from finegrid.results import read_test
 from finegrid.tasks import TASKS
@@ -50,10 +51,11 @@ def two_parts(tmp_path):
     folder = make_run(tmp_path)
     for path in folder.glob("cells/imdb/*/*/test.json"):
         test = json.loads(path.read_text())
-        write_json(path, {**test, "data": {"hidden": {"parts": {"one": 3, "two": 2}}}})
         # The second seed is the better one; its predictions are the other class.
         logits = np.eye(2, dtype=np.float32)[[test["cell"]["seed"]] * 5]
         save_file({"logits": logits}, path.with_name("hidden.safetensors"))
+        data = {"hidden": {"parts": {"one": 3, "two": 2}}}
+        edit_result(path, data=data, files={"hidden.safetensors": sha256(path.with_name("hidden.safetensors"))})
     return folder
 
 
@@ -79,6 +81,6 @@ def test_a_test_result_of_an_earlier_training_is_refused(tmp_path):
     folder = make_run(tmp_path)
     cell = json.loads((folder / "cells/imdb/full/best.json").read_text())["chosen"]["cells"][0]
     path = cell_folder(folder, cell) / "test.json"
-    write_json(path, {**json.loads(path.read_text()), "fingerprint": "f" * 64})
+    edit_result(path, fingerprint="f" * 64)
     with pytest.raises(InputError, match="does not belong to the metrics"):
         read_test(folder, cell)

@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from conftest import edit, edit_config, planned_jobs, run, snakemake, without_cost
+from conftest import edit, edit_config, edit_result, planned_jobs, run, snakemake, without_cost
 
 from finegrid import engine, environment
 from finegrid import model as models
@@ -225,15 +225,14 @@ def test_a_damaged_input_stops_the_new_cell_and_spoils_nothing(finished, damaged
 
 def test_a_result_of_another_configuration_is_refused(finished):
     path = finished / CELLS / "full" / "bs16_lr3e-4_seed0" / "metrics.json"
-    metrics = json.loads(path.read_text())
-    metrics["config"]["epochs"] = 3
-    path.write_text(json.dumps(metrics))
+    edit_result(path, config={**json.loads(path.read_text())["config"], "epochs": 3})
+    written = path.read_bytes()
     done = snakemake(finished)
     assert done.returncode != 0
     log = (finished / "results/smoke/logs/cells/imdb/full/choose.log").read_text()
     assert "bs16_lr3e-4_seed0/metrics.json: config.epochs is 3, this run has 1" in log
     assert len(log.splitlines()) == 1
-    assert json.loads(path.read_text()) == metrics
+    assert path.read_bytes() == written
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cell": 1}'])

@@ -30,6 +30,9 @@ def replacing(path):
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # whoever works in the folder can read them
         os.replace(temporary, path)
+    except OSError as error:  # that of a full disk names no file
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
@@ -63,15 +66,23 @@ def make_folder(folder, make) -> None:
     """Fill a folder with what `make(temporary folder)` writes, and with provenance.json.
 
     That holds the data that `make` returns and, as "files", the sha256 of every other file. The files are made
-    beside their place and then moved: a folder that has a provenance.json is whole.
+    beside their place and then moved: a folder that has a provenance.json is whole. Raises InputError if a file
+    cannot be written.
     """
+    from safetensors import SafetensorError  # here, as Snakemake's parsing makes no folder
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".making-*-*"):
         if not is_alive(int(left.name.split("-")[1])):
             shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".making-{os.getpid()}-") as temporary:
-        provenance = make(Path(temporary))
+        try:
+            provenance = make(Path(temporary))
+        except (OSError, SafetensorError) as error:  # a full disk's: the one names no file, the other is no OSError
+            if isinstance(error, OSError) and error.filename:
+                raise
+            raise InputError(f"{folder}: cannot be written: {error}") from None
         names = sorted(os.listdir(temporary))
         for name in names:
             os.chmod(Path(temporary, name), 0o644)  # safetensors makes files that only their owner can read
@@ -97,10 +108,26 @@ def read_json(path, *keys: str):
 
 def parse_json(text: str, name: str):
     """Parse JSON that comes from `name`, a file or an argument. Raises InputError if it is not JSON."""
+
+    def refuse(constant: str):
+        raise ValueError(f"{constant} is no number of JSON")
+
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not JSON ({error})") from None
+
+
+def read_yaml(path):
+    """Read a YAML file. Raises InputError if it is missing or not YAML."""
+    import yaml  # here, as cells read none
+
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2026-13-13 and bytes that are no text, too
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
 
 
 def sha256(path) -> str:

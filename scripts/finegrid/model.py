@@ -158,13 +158,15 @@ def save_trained(path, model) -> None:
 def load_cell(folder, metrics: dict, backbone):
     """Load the model that a cell trained, from its folder and its metrics.json, on the CPU.
 
-    Raises InputError if the cell did not start from this backbone or has other parameters than its mode trains.
+    Raises InputError if the cell did not start from this backbone, has other parameters than its mode trains, or is
+    not as it was written.
     """
     config, seed = metrics["config"], metrics["cell"]["seed"]
     model, start = load_classifier(backbone, outputs_of(config["task"]), seed)
     if start != metrics["start"]:  # the encoder's weights, or the random head that `seed` should give again
         raise InputError(f"{folder}/metrics.json: the cell did not start from the model that is now made here")
     apply_mode(model, config, seed)
+    check_sha256(Path(folder, "trained.safetensors"), metrics["files"]["trained.safetensors"])
     load_trained(Path(folder, "trained.safetensors"), model)
     return model
 

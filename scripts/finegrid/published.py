@@ -1,10 +1,7 @@
 """Scores that others published, as data, each with its source."""
 
-from pathlib import Path
-
-import yaml
-
 from finegrid.errors import InputError
+from finegrid.files import read_yaml
 from finegrid.grid import canonical_learning_rate
 from finegrid.metrics import METRICS
 from finegrid.results import check
@@ -17,12 +14,7 @@ def read_published(paths: list) -> list[dict]:
     """
     rows = []
     for path in paths:
-        try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        content = read_yaml(path)
         check(content, "published", path)
         for source in content["sources"]:
             for row in source["scores"]:

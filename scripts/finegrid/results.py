@@ -11,6 +11,7 @@ from finegrid.errors import InputError
 from finegrid.files import read_json
 from finegrid.grid import cell_folder, cells
 from finegrid.metrics import to_maximise
+from finegrid.seal import check_seal
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 
@@ -55,8 +56,8 @@ def best_seed(cells: list[dict]) -> dict:
 
 
 def read_metrics(path, cell: dict, config: dict) -> dict:
-    """Read one metrics.json that must belong to this cell and these settings."""
-    metrics = read_checked(path, "metrics")
+    """Read one metrics.json that must belong to this cell and these settings, or raise InputError."""
+    metrics = read_sealed(path)
     for block, expected in (("cell", cell), ("config", config)):
         for key in sorted(expected.keys() | metrics[block].keys()):
             if metrics[block].get(key) != expected.get(key):
@@ -70,17 +71,19 @@ def read_metrics(path, cell: dict, config: dict) -> dict:
 def read_test(run_folder, cell: dict) -> dict:
     """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
     folder = cell_folder(run_folder, cell)
-    test, metrics = read_json(folder / "test.json"), read_json(folder / "metrics.json")
+    test, metrics = read_json(folder / "test.json"), read_sealed(folder / "metrics.json")
+    check_seal(test, folder / "test.json")
     if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
         raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
     return test
 
 
-def read_checked(path, schema: str):
-    """Read a JSON file and check it against a schema of workflow/schemas. Raises InputError in one line."""
-    content = read_json(path)
-    check(content, schema, path)
-    return content
+def read_sealed(path) -> dict:
+    """Read a metrics.json. Raises InputError in one line if it is none, or is not as its cell wrote it."""
+    metrics = read_json(path)
+    check(metrics, "metrics", path)
+    check_seal(metrics, path)
+    return metrics
 
 
 def check(content, schema: str, path) -> None:

@@ -61,6 +61,20 @@ def files_of_cells(name, cells):
     return [str(grid.cell_folder(RUN, cell) / name) for cell in cells]
 
 
+def tell_missing_cells():
+    """Say which cells of the run have no result, so that no comparison is made that could hide it."""
+    paths = [path for its_plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(its_plan))]
+    missing = [str(Path(path).parent) for path in paths if not Path(path).exists()]
+    if missing:
+        listed = "".join(f"\n  {folder}" for folder in missing[:20])
+        more = f"\n  and {len(missing) - 20} more" if len(missing) > 20 else ""
+        older = f"; {RUN}/tables is of an earlier run" if Path(RUN, "tables", "tables.json").exists() else ""
+        print(
+            f"{len(missing)} of {len(paths)} cells have no result, so nothing is compared{older}:{listed}{more}",
+            file=sys.stderr,
+        )
+
+
 def chosen_cells(task, mode):
     """List the cells that validation chose, none if all diverged; known once the checkpoint has run."""
     with checkpoints.choose.get(task=task, mode=mode).output.best.open() as file:
