@@ -2,7 +2,8 @@
 """Compare the modes of a run: every score with how sure it is, and every pair of modes with what tells them apart.
 
 Writes comparison.json, from which tables, figures, discussion and report are made. Modes are compared at the setting
-that validation chose for each: on the test split, or on validation where the test labels are hidden.
+that validation chose for each: on the test split, or on validation where the test labels are hidden. A mode of which
+cells are missing is left out, and comparison.json lists these cells.
 """
 
 import argparse
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrid import errors, statistics
+from finegrid import errors, grid, statistics
 from finegrid.errors import InputError
-from finegrid.files import check_sha256, read_json, write_json
+from finegrid.files import check_sha256, parse_json, read_json, write_json
 from finegrid.grid import MODE_FOLDER, canonical_json, cell_folder
 from finegrid.metrics import METRICS, predictions_of, score_all, scored_parts
 from finegrid.predictions import load_predictions
@@ -25,12 +26,19 @@ SIGNIFICANT = 0.05
 def main() -> None:
     arguments = parse_arguments()
     results = Path(arguments.results)
+    missing = [missing_cells(results, parse_json(plan, "plan")) for plan in arguments.incomplete]
+    left_out = [(each["task"], each["mode"]) for each in missing]
     tasks, environments = [], []
     for task in arguments.tasks:
+        modes = [mode for mode in arguments.modes if (task, mode) not in left_out]
+        if not modes:
+            continue
         data = read_json(results / "data" / task / "stats.json")
-        found = [read_mode(results, task, mode, data) for mode in arguments.modes]
+        found = [read_mode(results, task, mode, data) for mode in modes]
         tasks.append(compare_task(data, found))
         environments += [metrics["environment"] for mode in found for metrics in mode["metrics"]]
+    if not tasks:
+        raise InputError(f"{results}: nothing to compare: of every mode on every task a cell is missing")
     correct_for_multiplicity(tasks)
     plan = found[0]["best"]["plan"]
     write_json(
@@ -40,8 +48,16 @@ def main() -> None:
             "model": plan["config"]["model"],
             "environments": list({canonical_json(each): each for each in environments}.values()),
             "tasks": tasks,
+            **({"missing": missing} if missing else {}),
         },
     )
+
+
+def missing_cells(results: Path, plan: dict) -> dict:
+    """Return the cells of a plan that have no result."""
+    planned = grid.cells(plan)
+    missing = [cell for cell in planned if not (cell_folder(results, cell) / "metrics.json").exists()]
+    return {"task": plan["task"], "mode": plan["mode"], "planned": len(planned), "cells": missing}
 
 
 def read_mode(results: Path, task: str, mode: str, data: dict) -> dict:
@@ -245,6 +261,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("results", help="folder of the run")
     parser.add_argument("--tasks", nargs="+", required=True, help="the tasks, in the order in which they are shown")
     parser.add_argument("--modes", nargs="+", required=True, help="the modes, in the order in which they are shown")
+    parser.add_argument("--incomplete", nargs="*", default=[], help="plans of the modes that miss cells, as JSON")
     parser.add_argument("--output", required=True, help="path of comparison.json")
     return parser.parse_args()
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas
 
-from finegrid import cost_tables, errors, published_table, score_tables
+from finegrid import cost_tables, errors, notes, published_table, score_tables
 from finegrid.files import read_json, write_json, write_text
-from finegrid.layout import as_data, write_table
+from finegrid.layout import Table, as_data, write_table
 from finegrid.published import read_published
 
 
@@ -30,14 +30,32 @@ def main() -> None:
         cost_tables.cost(comparison),
         published_table.table(comparison, read_published(arguments.published)),
     ]
+    tables = [tell_missing(table, comparison.get("missing", [])) for table in tables]
     for table in tables:
         write_table(output, table)
     write_json(output / "tables.json", [as_data(table) for table in tables])
     write_text(output / "grid.csv", grid(comparison).to_csv(index=False))
 
 
+def tell_missing(table: Table, missing: list[dict]) -> Table:
+    """Return a table that says, in caption, notes and .csv, which cells its comparison lacks; as it is if none."""
+    if not missing:
+        return table
+    rows = [
+        {"task": each["task"], "mode": each["mode"], "missing_cells": f"{len(each['cells'])} of {each['planned']}"}
+        for each in missing
+    ]
+    left_out = ", ".join(f"{each['task']} {each['mode']}" for each in missing)
+    return table._replace(
+        caption=f"INCOMPLETE, without {left_out}: {table.caption}",
+        exact=[*table.exact, *rows],
+        notes=[*notes.missing(missing), *table.notes],
+    )
+
+
 def grid(comparison: dict) -> pandas.DataFrame:
     """Return the whole grid in tidy form: one row per cell, one column per fact."""
+    missing = [{**cell, "status": "missing"} for each in comparison.get("missing", []) for cell in each["cells"]]
     facts = [
         {
             **{"task": task["task"], "mode": mode["mode"], "model": comparison["model"]["name"]},
@@ -52,7 +70,7 @@ def grid(comparison: dict) -> pandas.DataFrame:
         for task, mode in score_tables.rows_of(comparison)
         for cell in mode["cells"]
     ]
-    return pandas.DataFrame(facts).convert_dtypes()  # whole numbers stay whole where a diverged cell has none
+    return pandas.DataFrame(facts + missing).convert_dtypes()  # whole numbers stay whole where a diverged cell has none
 
 
 def parse_arguments() -> argparse.Namespace:

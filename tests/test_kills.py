@@ -147,6 +147,17 @@ def test_a_cell_out_of_memory_is_told_and_hides_nothing(clone):
     assert not (clone / "results/smoke/tables").exists()
     told = "1 of 4 cells have no result, so nothing is compared:\n  results/smoke/cells/imdb/full/bs16_lr1e-3_seed0\n"
     assert told in done.stderr
+    compared = snakemake(clone, "partial")
+    assert compared.returncode == 0, compared.stderr
+    tables = clone / "results/smoke/partial/tables"
+    for table in tables.glob("*.md"):
+        said = table.read_text()
+        assert "INCOMPLETE, without imdb full" in said, table
+        assert "1 of 2 cells (batch size 16, learning rate 1e-3, seed 0)" in said, table
+    assert "| bitfit " in (tables / "table2.md").read_text()
+    assert "| full " not in (tables / "table2.md").read_text()
+    assert "imdb,full,embedded-bert-tiny,16,1e-3,0,missing" in (tables / "grid.csv").read_text()
+    assert not list(clone.glob("results/smoke/cells/imdb/full/*/test.json"))
     script.write_text(text)
     done = snakemake(clone)
     assert done.returncode == 0, done.stdout + done.stderr

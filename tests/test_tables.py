@@ -251,6 +251,29 @@ def test_own_published_scores_join(tmp_path):
     assert (row["title"], row["learning_rate"], row["value"]) == ("mine", "3e-4", 0.5)
 
 
+def test_missing_cells_are_told_in_every_table(tmp_path):
+    identity = {"task": "imdb", "mode": "full", "batch_size": 16, "learning_rate": "3e-4"}
+    cells = [{**identity, "seed": seed, "data_order_seed": 1, "model": "m"} for seed in range(2000)]
+    missing = [{"task": "imdb", "mode": "full", "planned": 3000, "cells": cells}]
+    write_json(tmp_path / "comparison.json", {**comparison([task(modes=[mode("bitfit")])]), "missing": missing})
+    done = run(sys.executable, tables.__file__, "comparison.json", "--output", "tables", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    paths = sorted((tmp_path / "tables").glob("*.md"))
+    assert len(paths) == len(MAKERS)
+    for path in paths:
+        caption, *_ = path.read_text().splitlines()
+        (note,) = [line for line in path.read_text().splitlines() if line.startswith("- Missing: ")]
+        assert "INCOMPLETE, without imdb full: " in caption
+        assert note.startswith(
+            "- Missing: imdb, full: 2,000 of 3,000 cells (batch size 16, learning rate 3e-4, seed 0, data order 1; "
+        )
+        assert note.endswith("; and 1,990 more): no setting of it was chosen, and no test read.")
+        rows = list(csv.DictReader(path.with_suffix(".csv").open()))
+        assert [row["missing_cells"] for row in rows if row["mode"] == "full"] == ["2000 of 3000"]
+    statuses = [row["status"] for row in csv.DictReader((tmp_path / "tables" / "grid.csv").open())]
+    assert (statuses.count("missing"), statuses.count("ok")) == (2000, 6)
+
+
 def test_the_grid_has_a_row_per_cell(written):
     with open(written / "grid.csv", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))

@@ -2,6 +2,8 @@
 
 from finegrid.metrics import shown
 
+LISTED = 10  # of the cells that are missing
+
 
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun: `1 text`, `1,200 texts`."""
@@ -101,6 +103,26 @@ def warnings(comparison: dict) -> list[str]:
         for (message, change), names in edges.items()
     ]
     return [*extend, *notes]
+
+
+def missing(plans: list[dict]) -> list[str]:
+    """Say which cells have no result, mode by mode, and what that means."""
+    told = []
+    for each in plans:
+        listed = [setting(cell) for cell in each["cells"][:LISTED]]
+        if len(each["cells"]) > LISTED:
+            listed.append(f"and {len(each['cells']) - LISTED:,} more")
+        told.append(
+            f"Missing: {each['task']}, {each['mode']}: {len(each['cells']):,} of {plural(each['planned'], 'cell')} "
+            f"({'; '.join(listed)}): no setting of it was chosen, and no test read."
+        )
+    return told
+
+
+def setting(cell: dict) -> str:
+    """Spell what tells a cell from the others of its mode."""
+    order = f", data order {cell['data_order_seed']}" if "data_order_seed" in cell else ""
+    return f"batch size {cell['batch_size']}, learning rate {cell['learning_rate']}, seed {cell['seed']}{order}"
 
 
 def test(comparison: dict) -> list[str]:

@@ -61,16 +61,37 @@ def files_of_cells(name, cells):
     return [str(grid.cell_folder(RUN, cell) / name) for cell in cells]
 
 
+def cells_of(plans):
+    """List all cells of these plans."""
+    return [cell for its_plan in plans.values() for cell in grid.cells(its_plan)]
+
+
+def incomplete_plans():
+    """Return the plans of which at least one cell has no result yet."""
+    return {
+        key: its_plan
+        for key, its_plan in PLANS.items()
+        if not all(Path(path).exists() for path in files_of_cells("metrics.json", grid.cells(its_plan)))
+    }
+
+
+def complete_plans():
+    """Return the plans of which every cell has a result."""
+    incomplete = incomplete_plans()
+    return {key: its_plan for key, its_plan in PLANS.items() if key not in incomplete}
+
+
 def tell_missing_cells():
     """Say which cells of the run have no result, so that no comparison is made that could hide it."""
-    paths = [path for its_plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(its_plan))]
+    paths = files_of_cells("metrics.json", cells_of(PLANS))
     missing = [str(Path(path).parent) for path in paths if not Path(path).exists()]
     if missing:
         listed = "".join(f"\n  {folder}" for folder in missing[:20])
         more = f"\n  and {len(missing) - 20} more" if len(missing) > 20 else ""
         older = f"; {RUN}/tables is of an earlier run" if Path(RUN, "tables", "tables.json").exists() else ""
         print(
-            f"{len(missing)} of {len(paths)} cells have no result, so nothing is compared{older}:{listed}{more}",
+            f"{len(missing)} of {len(paths)} cells have no result, so nothing is compared{older}:{listed}{more}\n"
+            "`snakemake partial` compares the modes that miss none.",
             file=sys.stderr,
         )
 
@@ -87,6 +108,6 @@ def chosen_tests(task, mode):
     return files_of_cells("test.json", chosen_cells(task, mode))
 
 
-def chosen_files(name):
-    """List one file of every chosen cell of the run."""
-    return [path for key in PLANS for path in files_of_cells(name, chosen_cells(*key))]
+def chosen_files(name, plans):
+    """List one file of every cell that validation chose of these plans."""
+    return [path for key in plans for path in files_of_cells(name, chosen_cells(*key))]

@@ -2,8 +2,10 @@
 localrules:
     choose,
     compare,
+    compare_partial,
     discuss,
     tables,
+    tables_partial,
 
 
 checkpoint choose:
@@ -33,12 +35,12 @@ CHOICES = expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"]
 
 rule compare:
     input:
-        metrics=[path for plan in PLANS.values() for path in files_of_cells("metrics.json", grid.cells(plan))],
-        trained=[path for plan in PLANS.values() for path in files_of_cells("trained.safetensors", grid.cells(plan))],
+        metrics=files_of_cells("metrics.json", cells_of(PLANS)),
+        trained=files_of_cells("trained.safetensors", cells_of(PLANS)),
         best=CHOICES,
-        validation=lambda wildcards: chosen_files("validation.safetensors"),
-        tests=lambda wildcards: chosen_files("test.json"),
-        predictions=lambda wildcards: chosen_files("test.safetensors"),
+        validation=lambda wildcards: chosen_files("validation.safetensors", PLANS),
+        tests=lambda wildcards: chosen_files("test.json", PLANS),
+        predictions=lambda wildcards: chosen_files("test.safetensors", PLANS),
         stats=expand(f"{DATA}/stats.json", task=config["tasks"]),
     output:
         comparison=f"{RUN}/comparison.json",
@@ -52,12 +54,13 @@ rule compare:
         results=subpath(output.comparison, parent=True),
         tasks=list(config["tasks"]),
         modes=list(config["modes"]),
+        incomplete=[],
         code=code_hash("compare"),
     message:
         "Comparing the modes"
     shell:
         "python scripts/compare.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
-        " --output {output.comparison:q} >{log:q} 2>&1"
+        " --incomplete {params.incomplete:q} --output {output.comparison:q} >{log:q} 2>&1"
 
 
 TABLES = expand(
@@ -93,6 +96,47 @@ rule tables:
     shell:
         "python scripts/tables.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
         " >{log:q} 2>&1"
+
+
+# Of a grid that is not complete: `snakemake partial` compares the modes of which no cell is missing, and each of its
+# tables says which are. No setting is chosen, and no test read, of a mode that misses a cell.
+use rule compare as compare_partial with:
+    input:
+        metrics=lambda wildcards: files_of_cells("metrics.json", cells_of(complete_plans())),
+        trained=lambda wildcards: files_of_cells("trained.safetensors", cells_of(complete_plans())),
+        best=lambda wildcards: [f"{MODE}/best.json".format(task=task, mode=mode) for task, mode in complete_plans()],
+        validation=lambda wildcards: chosen_files("validation.safetensors", complete_plans()),
+        tests=lambda wildcards: chosen_files("test.json", complete_plans()),
+        predictions=lambda wildcards: chosen_files("test.safetensors", complete_plans()),
+        stats=lambda wildcards: expand(f"{DATA}/stats.json", task={task for task, _ in complete_plans()}),
+    output:
+        comparison=f"{RUN}/partial/comparison.json",
+    log:
+        f"{RUN}/logs/compare_partial.log",
+    params:
+        results=RUN,
+        tasks=list(config["tasks"]),
+        modes=list(config["modes"]),
+        incomplete=lambda wildcards: [grid.canonical_json(its_plan) for its_plan in incomplete_plans().values()],
+        code=code_hash("compare"),
+
+
+use rule tables as tables_partial with:
+    input:
+        comparison=rules.compare_partial.output.comparison,
+        published=rules.tables.input.published,
+    output:
+        [path.replace(f"{RUN}/tables", f"{RUN}/partial/tables") for path in TABLES],
+    log:
+        f"{RUN}/logs/tables_partial.log",
+
+
+rule partial:
+    input:
+        rules.tables_partial.output,
+    localrule: True
+    message:
+        "The tables of what there is are in {RUN}/partial/tables"
 
 
 DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]  # as data, and to be read
