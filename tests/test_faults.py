@@ -9,13 +9,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import edit_config, planned_jobs, snakemake, without_cost
+from conftest import edit_config, planned_jobs, run, snakemake, without_cost
 
 from finegrid.errors import InputError
 from finegrid.results import read_metrics
 
 CELLS = "results/smoke/cells/imdb"
 CELL = f"{CELLS}/full/bs16_lr3e-4_seed0"
+EXPORTED = "results/smoke/export/imdb/full/model.safetensors"
 DISK_BYTES = 256 * 2**20
 # What a job that failed may leave: Snakemake's note of the time, and the cell's own sign that it was begun.
 NO_RESULTS = (".snakemake_timestamp", "progress.json")
@@ -71,51 +72,48 @@ def check_equal(folder: Path, expected: Path) -> None:
             assert (folder / name).read_bytes() == (expected / name).read_bytes()
 
 
-def first_outputs(run: Path) -> dict[str, str]:
-    """Return one output of each rule that a finished run has gone through, in the order in which they ran."""
-    summary = snakemake(run, "--summary").stdout
-    rows = [line.split("\t") for line in summary.splitlines()[1:]]
+def outputs_by_rule(folder: Path) -> dict[str, list[str]]:
+    """Return the outputs of each rule that a finished run has gone through, in an order in which they can run."""
+    summary = snakemake(folder, "--summary").stdout
     outputs = {}
-    for row in rows:
-        outputs.setdefault(row[2], row[0])
+    for output, _, rule, *_ in (line.split("\t") for line in summary.splitlines()[1:]):
+        outputs.setdefault(rule, []).append(output)
     order = [
         *("backbone", "prepare", "anatomy", "finetune", "choose", "evaluate"),
         *("compare", "tables", "figures", "discuss", "report"),
     ]
     assert set(order) == set(outputs)
-    return {**{rule: outputs[rule] for rule in order}, "export": "results/smoke/export/imdb/full/model.safetensors"}
+    return {**{rule: outputs[rule] for rule in order}, "export_chosen": [EXPORTED]}
 
 
 def test_a_full_disk_in_each_rule(smoke_run, clone_on_disk, disk, record_trials):
-    # finetune also with room for its sign of life, so that it is the result that finds no place.
-    trials = [(rule, target, left) for rule, target in first_outputs(smoke_run).items() for left in (0, 65536)]
-    trials = [trial for trial in trials if trial[2] == 0 or trial[0] in ("backbone", "finetune", "evaluate", "export")]
-    for index, (rule, target, left) in enumerate(trials):
-        before = {path for path in disk.rglob("*") if path.is_file()}
-        filler = fill(disk, left)
-        done = snakemake(clone_on_disk, target)
-        told = done.stdout + done.stderr
-        assert done.returncode != 0, rule
-        assert f"Error in rule {rule}:" in told, told
-        logs = [
-            path.read_text() for path in (clone_on_disk / "logs").rglob("*") if path.is_file() and path.stat().st_size
-        ]
-        assert any(re.search(r"^error: .*results/smoke/.*No space left on device", log, re.M) for log in logs), (
-            rule,
-            logs,
-        )
-        assert not any("Traceback" in log for log in logs), (rule, logs)
-        filler.unlink()
-        after = {path for path in disk.rglob("*") if path.is_file() and path.name not in NO_RESULTS}
-        assert after <= before, rule
-        if index + 1 == len(trials) or trials[index + 1][0] != rule:
-            done = snakemake(clone_on_disk, target)
-            assert done.returncode == 0, (rule, done.stderr)
-    done = snakemake(clone_on_disk)
-    assert done.returncode == 0, done.stderr
+    outputs = outputs_by_rule(smoke_run)
+    ready, trials = [], 0
+    for rule, targets in outputs.items():
+        # Those that write large files also with room for small ones.
+        for left in (0, 65536) if rule in ("backbone", "finetune", "export_chosen") else (0,):
+            before = {path for path in disk.rglob("*") if path.is_file()}
+            filler = fill(disk, left)
+            done = snakemake(clone_on_disk, targets[0])
+            told = done.stdout + done.stderr
+            assert done.returncode != 0, rule
+            assert f"Error in rule {rule}:" in told, told
+            logs = [path.read_text() for path in (clone_on_disk / "logs").rglob("*.log")]
+            full = [log for log in logs if re.search(r"^error: .*results/smoke/.*No space left on device", log, re.M)]
+            assert len(full) == 1, (rule, logs)
+            assert not any("Traceback" in log for log in logs), (rule, logs)
+            filler.unlink()
+            after = {path for path in disk.rglob("*") if path.is_file() and path.name not in NO_RESULTS}
+            assert after <= before, rule
+            trials += 1
+        ready += targets
+        done = snakemake(clone_on_disk, *ready)
+        assert done.returncode == 0, (rule, done.stderr)
+    assert snakemake(clone_on_disk).returncode == 0
+    assert planned_jobs(clone_on_disk) == {}
     shutil.rmtree(disk / "smoke" / "export")
     check_equal(clone_on_disk, smoke_run)
-    record_trials(f"disk full: {len(trials)} times, in {len({rule for rule, _, _ in trials})} rules, named each time")
+    record_trials(f"disk full: {trials} times, in {len(outputs)} rules, named each time")
 
 
 def test_a_disk_that_turns_read_only(smoke_run, clone_on_disk, disk, record_trials):
@@ -164,35 +162,32 @@ def damage(path: Path, how: str) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-@pytest.mark.parametrize("how", ["flip", "cut"])
-def test_a_damaged_file_of_a_result_is_named(finished, how, record_trials):
-    chosen = [path.parent for path in finished.glob(f"{CELLS}/*/*/test.json")]
-    other = next(path.parent for path in finished.glob(f"{CELLS}/*/*/metrics.json") if path.parent not in chosen)
-    before = {name: (finished / f"results/smoke/tables/{name}.md").read_bytes() for name in ("table1", "table2")}
+def test_a_damaged_file_of_a_result_is_named_and_made_again(finished, record_trials):
+    chosen, *_ = [path.parent for path in finished.glob(f"{CELLS}/*/*/test.json")]
     names = ("metrics.json", "validation.safetensors", "test.safetensors", "test.json", "trained.safetensors")
-    damaged = [(chosen[0] / name, "evaluate" if name.startswith("trained") else "compare") for name in names]
-    for path, rule in [*damaged, (other / "metrics.json", "compare")]:
-        damage(path, how)
-        target = (
-            chosen[0].relative_to(finished) / "test.json" if rule == "evaluate" else "results/smoke/comparison.json"
-        )
+    before = {name: (chosen / name).read_bytes() for name in names if name != "metrics.json"}
+    result = without_cost(chosen / "metrics.json")
+    for name in names:
+        path, rule = chosen / name, "evaluate" if name.startswith("trained") else "compare"
+        log = chosen if rule == "evaluate" else finished / "results/smoke"
+        log = finished / "results/smoke/logs" / log.relative_to(finished / "results/smoke") / f"{rule}.log"
         # Of the damage Snakemake knows nothing, as the file's time is that of before.
-        done = snakemake(finished, target, "--forcerun", rule)
-        assert done.returncode != 0
-        (log,) = (
-            (finished / "results/smoke/logs").rglob(f"{rule}.log")
-            if rule == "compare"
-            else [finished / "results/smoke/logs" / chosen[0].relative_to(finished / "results/smoke") / "evaluate.log"]
-        )
-        (line,) = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
-        assert f"error: {path.relative_to(finished)}: " in line
-        assert "sha256" in line or "not JSON" in line
+        again = ("results/smoke/comparison.json", "--forcerun", rule)
+        for how in ("flip", "cut"):
+            damage(path, how)
+            assert snakemake(finished, *again).returncode != 0, (name, how)
+            (line,) = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+            assert f"error: {path.relative_to(finished)}: " in line
+            assert "sha256" in line or "not JSON" in line
+            assert "Traceback" not in log.read_text()
         path.unlink()
-        done = snakemake(finished)
-        assert done.returncode == 0, done.stderr
-    for name, content in before.items():
-        assert (finished / f"results/smoke/tables/{name}.md").read_bytes() == content
-    record_trials(f"damaged file of a result, {how}: {len(damaged) + 1}, each named and made again")
+        done = snakemake(finished, *again)
+        assert done.returncode == 0, (name, done.stderr)
+    assert {name: (chosen / name).read_bytes() for name in before if name != "test.json"} == {
+        name: content for name, content in before.items() if name != "test.json"
+    }
+    assert without_cost(chosen / "metrics.json") == result
+    record_trials(f"damaged file of a result: {2 * len(names)} times, each named, {len(names)} made again")
 
 
 def test_no_changed_bit_of_a_result_is_read_as_another_result(smoke_run, tmp_path, record_trials):
@@ -227,12 +222,23 @@ def shift(folder: Path, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
-def test_a_clock_that_steps_between_two_runs(finished, seconds):
+def test_a_clock_that_steps_between_two_runs(finished, seconds, record_trials):
+    cells = {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")}
     shift(finished / "results", seconds)
     assert planned_jobs(finished) == {}
     edit_config(finished, lambda config: config["modes"].update(bitfit={"learning_rates": ["3e-4", "1e-3", "1e-2"]}))
     assert planned_jobs(finished)["finetune"] == 1
+    if seconds > 0:
+        # The clock was set back, so what is there is of the future, of which Snakemake tells.
+        done = snakemake(finished)
+        assert done.returncode != 0
+        assert "clock skew" in done.stderr
+        done = run("find", "results", "-exec", "touch", "--reference", "Snakefile", "{}", "+", cwd=finished)
+        assert done.returncode == 0, done.stderr
+        assert planned_jobs(finished)["finetune"] == 1
     done = snakemake(finished)
     assert done.returncode == 0, done.stderr
     again = planned_jobs(finished)
     assert again == {}, again
+    assert {path: path.read_bytes() for path in cells} == cells
+    record_trials(f"clock: a step of {seconds:+} s between two runs, no result lost or made again")

@@ -43,6 +43,8 @@ def test_command(command, clone, request):
     elif words[:2] == ["snakemake", "--report"]:
         # Of a run that is finished; the smoke configuration's is.
         done = run(*words, "--configfile", "config/smoke.yaml", cwd=request.getfixturevalue("finished"))
+    elif words[0] == "find":
+        done = run(*words, cwd=request.getfixturevalue("finished"))
     elif words[0] == "python":
         done = run(*words, cwd=clone)  # not on a terminal, so it does not stay
     else:
