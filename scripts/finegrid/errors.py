@@ -23,7 +23,7 @@ def run(main) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        message = f"{error.filename}: {error.strerror}"
+        message = str(InputError(f"{error.filename}: {error.strerror}"))
     else:
         return
     print(f"error: {message}", file=sys.stderr)
