@@ -95,8 +95,9 @@ def _fetch_repository(key: str, patterns: list[str], locked: dict | None, mirror
     pins = locked["files"] if locked else {}
     if not re.fullmatch("[0-9a-f]{40}", str(revision)):
         raise InputError(f"{key}: {revision!r} is no revision; expected 40 digits of 0-9 and a-f")
-    hashes = {file.rfilename: file.lfs and file.lfs.sha256 for file in description.siblings or []} | pins
-    sizes = {file.rfilename: file.size for file in description.siblings or []}
+    listed = {str(file.rfilename): file for file in description.siblings or []}
+    hashes = {file: entry.lfs and entry.lfs.sha256 for file, entry in listed.items()} | pins
+    sizes = {file: entry.size for file, entry in listed.items()}
 
     owner = f"{key}: revision {revision}"
     chosen = select(owner, key, hashes, patterns)
