@@ -212,6 +212,7 @@ def test_a_message_is_one_line_whatever_it_tells_of():
 # Where any text may stand: of shells, Snakemake, HTML, Markdown, LaTeX and spreadsheets.
 SHELL = """$(touch pwned)`touch pwned`;touch pwned;'"&|> pwned"""
 MARKUP = r"<script>alert(1)</script><b>x \input{/etc/passwd} \write18{touch pwned} ![x](http://127.0.0.1:9/x)"
+MIRROR = "--{task}" + SHELL.replace(" ", "${IFS}")  # with a space argparse would take it for no option
 TOKEN = "hf_AverySecretToken"
 
 
@@ -251,7 +252,7 @@ def hostile(clone) -> str:
     config = yaml.safe_load((clone / "config" / "smoke.yaml").read_text()) | {
         "run": "hostile",
         "model": {"name": "tiny", "source": "hub", "repo": "someone/tiny"},
-        "mirror": f"--{{task}} {SHELL} {{params}}",
+        "mirror": MIRROR,
         "tasks": {
             "own.task-1": {
                 **{"source": "files", "files": files, "text": text, "label": label},
@@ -296,7 +297,7 @@ def test_a_run_of_hostile_names_texts_and_repositories(clone, hostile, hub, tmp_
 
     # Nothing was run, and nothing lies where it should not.
     assert not [path for path in [*clone.rglob("pwned*"), *Path.cwd().glob("pwned*")]]
-    mine = {f"--{{task}} {SHELL} {{params}}", f"published {SHELL}.yaml", next(clone.glob("data*")).name}
+    mine = {MIRROR, f"published {SHELL}.yaml", next(clone.glob("data*")).name}
     places = {path.name for path in clone.iterdir()} - {path.name for path in REPOSITORY.iterdir()}
     assert places - {".snakemake", "results"} == mine
 
