@@ -40,7 +40,7 @@ FORBIDDEN = [
     *("pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle"),
     *("pandas.read_pickle", "numpy.load", "np.load", "torch.load", "torch.hub", "torch.jit", "torch.package"),
     *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.Loader", "yaml.UnsafeLoader", "yaml.FullLoader"),
-    *("datasets.load_dataset", "load_dataset", "zipfile.extract", "tarfile", "shutil.unpack_archive"),
+    *("datasets.load_dataset", "load_dataset", "tarfile", "gzip", "bz2", "lzma", "zlib", "shutil.unpack_archive"),
 ]
 ALLOWED = {
     ("audit.py", "subprocess"): "runs pip-audit by a list of arguments, without a shell",
