@@ -2,18 +2,21 @@
 # Both set up .venv by themselves.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config/config.yaml
+# To the shell it comes as "$$CONFIG", whatever it holds: not as a piece of the command, nor once more through make.
+override export CONFIG := $(value CONFIG)
 BIN := .venv/bin
+AUDIT := .venv-audit/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: run mirror test lint format bench pretrain reference clean
+.PHONY: run mirror test lint audit format bench pretrain reference clean
 
 run: .venv/installed
-	$(BIN)/snakemake --cores all --configfile $(CONFIG)
-	@cd results/$$(sed -n 's/^run: *//p' $(CONFIG)) && cat tables/table?.md discussion.md
+	$(BIN)/snakemake --cores all --configfile "$$CONFIG"
+	@cd "results/$$(sed -n 's/^run: *//p' "$$CONFIG")" && cat tables/table?.md discussion.md
 
 # All that a configuration takes from the hub, fetched or checked: with its lock file it runs without internet.
 mirror: .venv/installed
-	$(BIN)/snakemake fetch --forceall --cores 1 --configfile $(CONFIG)
+	$(BIN)/snakemake fetch --forceall --cores 1 --configfile "$$CONFIG"
 
 test: lint
 	$(BIN)/python -m pytest
@@ -23,6 +26,10 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/smoke.yaml
+
+# Known vulnerabilities of all that is pinned; it asks PyPI's service. In an environment of its own, beside .venv.
+audit: .venv-audit/installed
+	$(AUDIT)/python scripts/audit.py constraints.txt
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix
@@ -51,7 +58,7 @@ reference: .venv/installed
 	cp -r $(addprefix results/imdb-embedded/,$(PUBLISHED)) results/reference/
 
 clean:
-	rm -rf .venv .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit .snakemake .pytest_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -60,4 +67,9 @@ clean:
 
 .venv/installed-test: .venv/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+.venv-audit/installed: Makefile
+	$(PYTHON) -m venv .venv-audit
+	$(AUDIT)/pip --disable-pip-version-check --quiet install --constraint constraints.txt pip-audit==2.10.1
 	touch $@

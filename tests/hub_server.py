@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 LFS = (".safetensors", ".bin", ".parquet")
+ENDLESS = 2**27
 
 
 @contextlib.contextmanager
@@ -17,9 +18,11 @@ def serve(folder: Path):
     """Serve `folder`, laid out as models/owner/name/... and datasets/owner/name/...; give the endpoint.
 
     The yielded object has `url` and `requests`, the "METHOD path" asked for, and what a test may change: `revision`;
-    `token`, which each request then has to bring; `claims`, by a file's name the sha256 to tell of it; and
-    `failures`, pairs of a part of a request and what it meets in place of an answer, each once: an HTTP status,
-    "cut" (half a body, then the end of the connection) or "short" (half a body, announced as the whole).
+    `token`, which each request then has to bring; `claims`, by a file's name the sha256 to tell of it; `sizes`, the
+    same for its size; `listed`, what a listing has besides; and `failures`, pairs of a part of a request and what it
+    meets in place of an answer, each once: an HTTP status, "cut" (half a body, then the end of the connection),
+    "short" (half a body, announced as the whole) or "endless" (a body that goes on until nobody reads it, or up to
+    ENDLESS bytes).
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,11 +58,13 @@ def serve(folder: Path):
                 return
             siblings = []
             for path in sorted(path for path in repo.rglob("*") if path.is_file()):
-                name, size = path.relative_to(repo).as_posix(), path.stat().st_size
+                name = path.relative_to(repo).as_posix()
+                size = server.sizes.get(name, path.stat().st_size)
                 siblings.append({"rfilename": name, "size": size, "blobId": digest(path)[:40]})
                 if name.endswith(LFS):
                     sha256 = server.claims.get(name, digest(path))
                     siblings[-1]["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 130}
+            siblings += server.listed
             body = {"id": f"{repo.parent.name}/{repo.name}", "sha": server.revision, "siblings": siblings}
             self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
@@ -69,6 +74,9 @@ def serve(folder: Path):
                 self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
                 return
             headers = {"ETag": f'"{digest(path)}"', "X-Repo-Commit": revision}
+            if failure == "endless":
+                self.answer_without_end(headers)
+                return
             self.answer(200, path.read_bytes(), headers, failure)
 
         def answer(self, status: int, body: bytes, headers: dict, failure=None):
@@ -82,11 +90,24 @@ def serve(folder: Path):
                 self.wfile.write(half if failure else body)
             self.close_connection = self.close_connection or failure == "cut"
 
+        def answer_without_end(self, headers: dict):
+            self.send_response(200)
+            for key, value in {**headers, "Transfer-Encoding": "chunked"}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            piece, server.sent = bytes(2**16), 0
+            self.close_connection = True
+            with contextlib.suppress(ConnectionError):
+                while server.sent < ENDLESS:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    server.sent += len(piece)
+
         def log_message(self, *_):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.requests, server.failures, server.claims = [], [], {}
+    server.sizes, server.listed, server.sent = {}, [], None
     server.revision, server.token = REVISION, None
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, run
-from hub_server import REVISION, digest, hub_environment, serve
+from hub_server import ENDLESS, REVISION, digest, hub_environment, serve
+from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from finegrid import hub
+from finegrid import download, hub
 from finegrid.errors import InputError
 
 MODEL, GLUE = "models/someone/tiny", "datasets/nyu-mll/glue"
@@ -201,6 +202,89 @@ def test_what_is_not_in_the_repository_is_told(server, tmp_path):
     (server.folder / MODEL / "model.safetensors").unlink()
     (server.folder / MODEL / "pytorch_model.bin").unlink()
     assert_one_line(fetch(server, tmp_path), MODEL, "model.safetensors", "pytorch_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (10**15, f"{10**15 + 600:,} bytes are to be fetched"),
+        (None, "does not tell its size, but None"),
+        ("1", "does not tell its size, but '1'"),
+        (-1, "does not tell its size, but -1"),
+    ],
+)
+def test_what_there_is_no_room_or_no_size_for_is_refused_before_anything_is_fetched(server, tmp_path, size, told):
+    (server.folder / MODEL / "config.json").write_text("{" + " " * 299)
+    (server.folder / MODEL / "vocab.txt").write_text("v" * 300)
+    server.sizes = {"model.safetensors": size}
+    assert_one_line(fetch(server, tmp_path), MODEL, told)
+    assert not any("/resolve/" in request for request in server.requests)
+    assert files_of(tmp_path / "mirror") == []
+
+
+@pytest.mark.parametrize(("change", "told"), [(1, "550 bytes came"), (-1, "more came than")])
+def test_a_file_of_another_size_than_listed_is_refused(server, tmp_path, change, told):
+    text = "c" * 550
+    (server.folder / MODEL / "config.json").write_text(text)  # of which the hub tells no sha256
+    server.sizes = {"config.json": len(text) + change}
+    assert_one_line(fetch(server, tmp_path), f"{MODEL}: revision {REVISION}: config.json", told)
+    assert files_of(tmp_path / "mirror") == [] and not (tmp_path / "lock.json").exists()
+
+
+def test_a_download_without_end_is_cut_off(server, tmp_path):
+    server.failures = [("GET /someone", "endless")]
+    assert_one_line(fetch(server, tmp_path), MODEL, "config.json", "more came than")
+    assert 0 < server.sent < ENDLESS
+    assert files_of(tmp_path / "mirror") == []
+    assert not (tmp_path / "mirror" / ".fetching").exists()
+
+
+def test_over_xet_the_bytes_of_the_file_count_and_not_those_on_the_way():
+    class Report:
+        total_bytes, total_bytes_completion_rate, total_transfer_bytes_completion_rate = 100, 1.0, 1.0
+
+        def __init__(self, written: int, moved: int):
+            self.total_bytes_completed, self.total_transfer_bytes_completed = written, moved
+
+    with XetDownloadProgressReporter(
+        reconstruction_desc="x", total=100, log_level=30, tqdm_class=download._limit("x.bin", 100)
+    ) as reporter:
+        reporter.update_progress(Report(60, 500))
+        reporter.update_progress(Report(100, 900))
+        with pytest.raises(InputError, match=r"x\.bin: more came than the 100 bytes"):
+            reporter.update_progress(Report(101, 900))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../evil.csv", "../../../evil.csv", "{tmp}/evil.csv", "a/../../../../evil.csv", "a\\..\\evil.csv", "a\n.csv"],
+)
+@pytest.mark.parametrize("listed_by", ["the hub", "the lock file"])
+def test_a_name_that_leads_out_of_the_mirror_is_refused(server, tmp_path, name, listed_by):
+    name = name.format(tmp=tmp_path)
+    wanted = {GLUE: ["**/*.csv", "*.csv"]}
+    (server.folder / GLUE / "rows.csv").write_text("a,b\n1,2\n")
+    if listed_by == "the hub":
+        server.listed = [{"rfilename": name, "size": 8}]
+    else:
+        entry = {"revision": REVISION, "patterns": wanted[GLUE], "files": {name: "0" * 64}}
+        (tmp_path / "lock.json").write_text(json.dumps({GLUE: entry}))
+    before = {path for path in tmp_path.rglob("*") if server.folder not in path.parents}
+    assert_one_line(fetch(server, tmp_path, wanted), repr(name), "is no path inside a repository")
+    new = {path for path in tmp_path.rglob("*") if server.folder not in path.parents} - before
+    assert {path.relative_to(tmp_path).parts[0] for path in new} <= {"mirror", "cache", "lock.json.busy"}
+    assert files_of(tmp_path / "mirror") == []
+
+
+@pytest.mark.parametrize("listed", [5, {}, {"rfilename": "a.bin", "lfs": 5}])
+def test_a_listing_of_another_form_is_told_in_one_line(server, tmp_path, listed):
+    server.listed = [listed]
+    assert_one_line(fetch(server, tmp_path), MODEL, "cannot be fetched from the hub")
+
+
+def test_a_revision_that_is_none_is_refused(server, tmp_path):
+    server.revision = "../../main"
+    assert_one_line(fetch(server, tmp_path), MODEL, "'../../main' is no revision")
 
 
 def test_a_repository_with_a_pickle_alone_gives_that(server, tmp_path):

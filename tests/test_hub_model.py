@@ -15,6 +15,7 @@ from finegrid.files import make_folder
 from finegrid.hub_model import make_hub_model
 
 SETTINGS = {"name": "tiny", "source": "mirror", "repo": "someone/tiny"}
+ABSURD = b'{"embeddings.LayerNorm.bias":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
 SHIPPED = REPOSITORY / "models" / "embedded-bert-tiny"
 
 
@@ -112,7 +113,15 @@ def test_weights_of_something_else_are_refused(repository):
     assert_refused(repository, "someone/tiny", "none of its weights")
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x80\x02."])
+# The last three: safetensors whose header would be longer than any memory, or tells of more than there is.
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"no weights at all", b"\x80\x02."),
+        *((2**63).to_bytes(8, "little") + b"{}", (2**30).to_bytes(8, "little") + b"{}"),
+        len(ABSURD).to_bytes(8, "little") + ABSURD,
+    ],
+)
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
 def test_damaged_weights_are_told_in_one_line(repository, file, content):
     (repository / file).write_bytes(content)
@@ -137,3 +146,18 @@ def test_code_of_a_repository_never_runs(repository, tmp_path, model_type):
     else:
         assert_refused(repository, "someone/tiny")
     assert not trap.exists()
+
+
+def test_programs_of_other_kinds_stay_behind(repository, tmp_path):
+    """Kernels for attention, which would be fetched from another repository and run, and templates with odd names."""
+    save_file(weights(repository), repository / "model.safetensors", metadata={"format": "pt"})
+    for file, key, value in (
+        ("config.json", "attn_implementation", "someone/kernels"),
+        ("tokenizer_config.json", "chat_template", [{"name": "../../evil", "template": "{{ 1 }}"}]),
+    ):
+        content = json.loads((repository / file).read_text())
+        (repository / file).write_text(json.dumps({**content, key: value}))
+    folder = backbone(repository)
+    assert not list(tmp_path.rglob("*.jinja"))
+    assert "someone/kernels" not in (folder / "config.json").read_text()
+    assert json.loads((folder / "tokenizer_config.json").read_text()).get("chat_template") is None

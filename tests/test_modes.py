@@ -313,6 +313,7 @@ BAD_ADAPTERS = [
     ({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 4}, ["PROMPT_TUNING", "virtual tokens"]),
     ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4}, ["PREFIX_TUNING", "virtual tokens"]),
     ({"peft_type": "VERA"}, ["VERA"]),
+    ({"peft_type": "XLORA", "hidden_size": 8, "adapters": {"a": "someone/x"}}, ["XLORA", "from elsewhere"]),
     ({"peft_type": "ADALORA", "total_step": 10}, ["ADALORA", "loop"]),
 ]
 

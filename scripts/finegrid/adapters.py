@@ -10,9 +10,11 @@ import torch
 from finegrid.errors import InputError
 from finegrid.lean_transformers import lean
 
-# What a mode says in its own way, and the methods that need more than the loss of the task.
+# What a mode says in its own way, the methods that need more than the loss of the task, and those that load adapters of
+# others, from the network, too, which only fetch.py may use.
 IN_TRAIN = "modules_to_save"
 OWN_LOOP = ("ADALORA",)
+LOADING = ("XLORA",)
 
 
 def add_adapters(model, settings: dict, seed: int) -> None:
@@ -34,6 +36,10 @@ def add_adapters(model, settings: dict, seed: int) -> None:
                 raise InputError(f"mode: peft.{key}: list in 'train' what trains besides the adapters")
             if key not in known:
                 raise InputError(f"mode: peft: unknown key {key!r}; {name} has {', '.join(known)}")
+        if name in LOADING:
+            raise InputError(
+                f"mode: peft.peft_type: {name} loads trained adapters from elsewhere, which is not supported"
+            )
         if name in OWN_LOOP:
             raise InputError(f"mode: peft.peft_type: {name} needs a training loop of its own")
         if issubclass(methods[name], peft.PromptLearningConfig):

@@ -14,7 +14,7 @@ import yaml
 
 from finegrid.errors import InputError
 from finegrid.grid import canonical_learning_rate
-from finegrid.hub import MODEL_FILES
+from finegrid.hub import MODEL_FILES, is_inside
 from finegrid.metrics import METRICS
 from finegrid.modes import EVERYTHING, HEAD, MODES
 from finegrid.tasks import EMBEDDED, HELD_OUT, TASKS, patterns_of
@@ -200,7 +200,12 @@ def _complete_task(name: str, given: dict) -> dict:
     for pattern in patterns_of(task):
         if source == "files" and not glob.glob(pattern):
             raise InputError(f"{key}.files: there is no file {pattern!r}")
-        if source != "files" and ".." in Path(pattern).parts:
+        for path in glob.glob(pattern) if source == "files" else []:
+            if "{" in path or "}" in path:
+                raise InputError(
+                    f"{key}.files: {path!r}: a name may not hold braces, which Snakemake takes for its own"
+                )
+        if source != "files" and not is_inside(pattern):
             raise InputError(f"{key}.files: {pattern!r} is not a path inside the repository")
     return task
 

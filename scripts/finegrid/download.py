@@ -11,6 +11,7 @@ it and fetch again. What it pins and the mirror holds is not asked of the hub ag
 
 import email.utils
 import os
+import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ import httpx2
 from filelock import FileLock
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, tqdm
 
 from finegrid.errors import InputError
 from finegrid.files import read_json, replacing, sha256, write_json
@@ -92,23 +93,34 @@ def _fetch_repository(key: str, patterns: list[str], locked: dict | None, mirror
     )
     revision = locked["revision"] if locked else description.sha
     pins = locked["files"] if locked else {}
-    hashes = {file.rfilename: file.lfs and file.lfs.sha256 for file in description.siblings or []} | pins
+    if not re.fullmatch("[0-9a-f]{40}", str(revision)):
+        raise InputError(f"{key}: {revision!r} is no revision; expected 40 digits of 0-9 and a-f")
+    listed = {str(file.rfilename): file for file in description.siblings or []}
+    hashes = {file: entry.lfs and entry.lfs.sha256 for file, entry in listed.items()} | pins
+    sizes = {file: entry.size for file, entry in listed.items()}
 
     owner = f"{key}: revision {revision}"
+    chosen = select(owner, key, hashes, patterns)
+    lacking = [file for file in chosen if not _is_file(mirror / key / file, hashes[file])]
+    _check_space(owner, {file: sizes.get(file) for file in lacking}, mirror)
     files = {}
-    for file in select(owner, key, hashes, patterns):
+    for file in chosen:
         path = mirror / key / file
-        if not _is_file(path, hashes[file]):
+        if file in lacking:
             print(f"{owner}: {file}", flush=True)
+            limited = _limit(f"{owner}: {file}", sizes[file])
             with _scratch_folder(mirror) as folder, replacing(path) as temporary:
                 got = _ask(
                     key,
-                    lambda file=file, folder=folder: hf_hub_download(
-                        name, file, repo_type=repo_type, revision=revision, local_dir=folder
+                    lambda file=file, folder=folder, limited=limited: hf_hub_download(
+                        name, file, repo_type=repo_type, revision=revision, local_dir=folder, tqdm_class=limited
                     ),
                     _is_transient_download,
                 )
                 os.replace(got, temporary)
+                if temporary.stat().st_size != sizes[file]:
+                    found = f"{temporary.stat().st_size:,} bytes came, the hub itself told of {sizes[file]:,}"
+                    raise InputError(f"{owner}: {file}: {found}")
                 if hashes[file] not in (None, sha256(temporary)):
                     said_by = f"{lock_file}: {key}" if file in pins else f"{key}: the hub itself"
                     raise InputError(f"{said_by}: {file} of revision {revision}: sha256 is not {hashes[file]}")
@@ -118,6 +130,42 @@ def _fetch_repository(key: str, patterns: list[str], locked: dict | None, mirror
         "patterns": sorted({*patterns, *(locked["patterns"] if locked else [])}),
         "files": dict(sorted({**pins, **files}.items())),
     }
+
+
+def _check_space(owner: str, sizes: dict[str, int | None], mirror: Path) -> None:
+    """Raise InputError unless there is room for files of these sizes, as the hub tells them, before any is fetched."""
+    for file, size in sizes.items():
+        if type(size) is not int or size < 0:
+            raise InputError(f"{owner}: {file}: the hub does not tell its size, but {size!r}")
+    needed, free = sum(sizes.values()), shutil.disk_usage(mirror).free
+    if needed > free:
+        raise InputError(f"{owner}: {needed:,} bytes are to be fetched, {mirror} has room for {free:,}")
+
+
+def _limit(name: str, size: int) -> type:
+    """Return what huggingface_hub tells its progress to, made to end a download that is longer than the hub said.
+
+    It raises InputError as soon as that is so: what is checked only at its end may have no end.
+    """
+
+    class Limit(tqdm):
+        def __init__(self, *arguments, **settings):
+            self.received = settings.get("initial") or 0
+            super().__init__(*arguments, **settings)
+
+        def update(self, count=1):
+            self.received += count
+            if self.received > size:
+                raise InputError(f"{name}: more came than the {size:,} bytes that the hub itself told of")
+            return super().update(count)
+
+        def update_transfer(self, count):
+            """Take note of bytes on the way, which are others than the file's: of Xet pieces may come for nothing."""
+
+        def set_transfer_postfix_str(self, *_, **__):
+            pass
+
+    return Limit
 
 
 @contextmanager
@@ -140,7 +188,8 @@ def _ask(key: str, request, is_transient):
         try:
             return request()
         # Of huggingface_hub, httpx2 and hf_xet; what is wrong with the disk is among them.
-        except (OSError, ValueError, RuntimeError, httpx2.HTTPError) as error:
+        # Of the last three kinds: what an answer of another form than the hub's makes the library stumble over.
+        except (OSError, ValueError, RuntimeError, httpx2.HTTPError, LookupError, TypeError, AttributeError) as error:
             if wait is None or not is_transient(error):
                 raise InputError(f"{key}: cannot be fetched from the hub: {_reason(error)}") from None
             seconds = _retry_after(error, wait)

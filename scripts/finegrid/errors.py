@@ -4,7 +4,14 @@ import sys
 
 
 class InputError(Exception):
-    """What the user gave is wrong: the message names the file, the key, the value and what is allowed."""
+    """What the user gave is wrong: the message names the file, the key, the value and what is allowed.
+
+    It is one line of what can be printed, whatever is in the names and values that it tells of: a name with a
+    line break or a terminal's control sequence in it could otherwise pass for another message.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(each if each.isprintable() else repr(each)[1:-1] for each in message))
 
 
 def run(main) -> None:
@@ -16,7 +23,7 @@ def run(main) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        message = f"{error.filename}: {error.strerror}"
+        message = str(InputError(f"{error.filename}: {error.strerror}"))
     else:
         return
     print(f"error: {message}", file=sys.stderr)

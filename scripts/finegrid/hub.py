@@ -67,12 +67,20 @@ def select(owner: str, key: str, names, patterns: list[str]) -> list[str]:
     return chosen
 
 
+def is_inside(name: str) -> bool:
+    """Whether a name, or a pattern of names, is a plain path below the folder of a repository."""
+    return name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(name.split("/"))
+
+
 def _matching(names, patterns: list[str]) -> list[str]:
     chosen = sorted(
         name
         for name in names
         if not name.endswith(CODE) and any(_matches(name.split("/"), pattern.split("/")) for pattern in patterns)
     )
+    for name in chosen:
+        if not is_inside(name):
+            raise InputError(f"{name!r} is no path inside a repository, though a hub or a lock file lists it")
     return [name for name in chosen if name != WEIGHTS[1] or WEIGHTS[0] not in chosen]
 
 

@@ -23,7 +23,12 @@ def make_hub_model(settings: dict, folder, mirror, fetched=None) -> dict:
     torch.manual_seed(DRAW_SEED)
     try:
         model, loading = AutoModel.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True, weights_only=True, **safely
+            source,
+            dtype=torch.float32,
+            output_loading_info=True,
+            weights_only=True,
+            attn_implementation="eager",  # as a configuration may name a repository whose kernels then are run
+            **safely,
         )
         tokenizer = AutoTokenizer.from_pretrained(source, **safely)
     except pickle.UnpicklingError:
@@ -37,6 +42,7 @@ def make_hub_model(settings: dict, folder, mirror, fetched=None) -> dict:
     # Neither may lead a later job to code of the repository.
     vars(model.config).pop("auto_map", None)
     tokenizer.init_kwargs.pop("auto_map", None)
+    tokenizer.chat_template = None  # programs in a language of templates, by names of the repository's choice
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return {"source": {"repo": settings["repo"], **entry}, "drawn": drawn}

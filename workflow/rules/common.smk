@@ -28,6 +28,11 @@ ORDERS = {grid.order_suffix(seed): seed for seed in config.get("data_order_seeds
 PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
 
 
+def as_it_is(value):
+    """Return a function of a rule's wildcards that gives a value: in a text by itself {task} would be a wildcard."""
+    return lambda wildcards: value
+
+
 def shipped_model(wildcards):
     """Return the sha256 of the model that comes with finegrid, if it is the one that is used.
 

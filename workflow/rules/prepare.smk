@@ -26,12 +26,12 @@ rule fetch_for:
         "../../environment.yml"
     params:
         wanted=lambda wildcards: grid.canonical_json(WANTED[wildcards.reader]),
-        mirror=config["mirror"],
-        lock=str(LOCK_FILE),
+        mirror=as_it_is(config["mirror"]),
+        lock=as_it_is(str(LOCK_FILE)),
     message:
         "Fetching what {params.mirror} lacks: {wildcards.reader}"
     shell:
-        "python scripts/fetch.py {params.wanted:q} --mirror {params.mirror:q} --lock {params.lock:q}"
+        "python scripts/fetch.py {params.wanted:q} --mirror={params.mirror:q} --lock={params.lock:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 
@@ -54,14 +54,14 @@ rule backbone:
     params:
         name=config["model"]["name"],
         model=grid.canonical_json(config["model"]),
-        mirror=config["mirror"],
+        mirror=as_it_is(config["mirror"]),
         folder=subpath(output.model, parent=True),
         shipped=shipped_model,
         code=code_hash("backbone"),
     message:
         "Making the model {params.name}"
     shell:
-        "python scripts/backbone.py {params.model:q} --mirror {params.mirror:q} --fetched {input.fetched:q}"
+        "python scripts/backbone.py {params.model:q} --mirror={params.mirror:q} --fetched {input.fetched:q}"
         " --output {params.folder:q} >{log:q} 2>&1"
 
 
@@ -85,11 +85,11 @@ rule prepare:
     params:
         task=lambda wildcards: grid.canonical_json(task_settings(config, wildcards.task)),
         tokenizer=subpath(input.tokenizer, parent=True),
-        mirror=config["mirror"],
+        mirror=as_it_is(config["mirror"]),
         folder=subpath(output.stats, parent=True),
         code=code_hash("prepare"),
     message:
         "Tokenising {wildcards.task}"
     shell:
-        "python scripts/prepare.py {params.task:q} --tokenizer {params.tokenizer:q} --mirror {params.mirror:q}"
+        "python scripts/prepare.py {params.task:q} --tokenizer {params.tokenizer:q} --mirror={params.mirror:q}"
         " --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"

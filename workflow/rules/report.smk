@@ -43,7 +43,7 @@ rule report:
         "../../environment.yml"
     params:
         results=subpath(input.comparison, parent=True),
-        configuration=json.dumps(config),
+        configuration=as_it_is(json.dumps(config)),
         steps=json.dumps(STEPS),
         code=code_hash("report"),
     message:
