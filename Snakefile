@@ -55,5 +55,9 @@ rule all:
         REPORT,
 
 
+onstart:
+    check_arrays()
+
+
 onerror:
     tell_missing_cells()
