@@ -1,7 +1,6 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
 from finegrid import embedded_model, grid
 from finegrid.config import complete, local_files, plan, task_settings, wanted
-from finegrid.errors import InputError
 from finegrid.files import check_writable, read_json
 from finegrid.sourcecode import code_hash
 
