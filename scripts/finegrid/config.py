@@ -8,6 +8,7 @@ import itertools
 import math
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -40,8 +41,7 @@ def complete(config: dict, schema_path, source: str) -> dict:
     `source` names where it was read from, for messages. Raises InputError, in one line, for an
     unknown key, task or mode, a value out of range, or two spellings of one learning rate.
     """
-    with open(schema_path, encoding="utf-8") as file:
-        schema = yaml.safe_load(file)
+    schema = _read_schema(schema_path)
     try:
         _check_plain(config)
         config = deepcopy(config)
@@ -63,6 +63,12 @@ def complete(config: dict, schema_path, source: str) -> dict:
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     return config
+
+
+@cache
+def _read_schema(path) -> dict:
+    with open(path, encoding="utf-8") as file:
+        return yaml.safe_load(file)
 
 
 def plans(config: dict) -> list[dict]:
