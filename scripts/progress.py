@@ -18,9 +18,9 @@ from statistics import mean
 from tabulate import tabulate
 
 from finegrid import errors
-from finegrid.config import complete, plans
+from finegrid.config import complete, plans, read_configfile
 from finegrid.errors import InputError
-from finegrid.files import is_alive, read_json, read_yaml
+from finegrid.files import is_alive, read_json
 from finegrid.grid import cell_folder, cells
 from finegrid.results import read_metrics
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 def read_config(path: str) -> dict:
     """Return a complete configuration, read as Snakemake reads it."""
-    return complete(read_yaml(path), SCHEMA, path)
+    return complete(read_configfile(path), SCHEMA, path)
 
 
 def survey(config: dict) -> tuple[list[dict], list[dict], list[dict]]:

@@ -187,7 +187,7 @@ BAD = [
     ("published", ["none.yaml"], ["published", "there is no file 'none.yaml'"]),
     ("training.epochs", 0, ["training.epochs", "0", "1 or more"]),
     ("training.warmup", 1, ["training.warmup", "1", "below 1"]),
-    ("training.weight_decay", float("nan"), ["training.weight_decay", "nan", "0 or more"]),
+    ("training.weight_decay", float("nan"), ["training.weight_decay", "nan", "a finite number"]),
     ("training.max_grad_norm", 0, ["training.max_grad_norm", "0", "above 0"]),
     ("run", "../elsewhere", ["run", "../elsewhere", "letters"]),
     ("run", "", ["run", "''", "letters"]),

@@ -85,7 +85,7 @@ def test_a_label_that_is_not_one_is_refused_with_its_row(labels, classes, messag
         (
             "rows.csv",
             "title,text,stars\na,b,good\n",
-            r"task mine: rows.csv: there is no column 'body'; there are title",
+            r"task mine: rows.csv: there is no column 'body'; there are 'title'",
         ),
         ("rows.xlsx", "", r"rows.xlsx: the format is not known; expected .parquet, .csv"),
         ("rows.jsonl", "{", r"rows.jsonl: cannot be read"),

@@ -4,20 +4,35 @@ The Snakefile imports this module, so it must stay quick to import.
 """
 
 import glob
+import itertools
 import math
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import jsonschema
 import yaml
 
 from finegrid.errors import InputError
+from finegrid.files import read_json, read_yaml
 from finegrid.grid import canonical_learning_rate
 from finegrid.hub import MODEL_FILES, is_inside
 from finegrid.metrics import METRICS
 from finegrid.modes import EVERYTHING, HEAD, MODES
 from finegrid.tasks import EMBEDDED, HELD_OUT, TASKS, patterns_of
+
+# More than any configuration needs, and little enough to be checked and spelled in a message.
+DEEPEST, LARGEST = 32, 100_000
+LONGEST_SHOWN = 200  # letters of a value in a message
+
+
+def read_configfile(path):
+    """Read the file of a configuration, JSON or YAML as Snakemake takes both. Raises InputError if it is none."""
+    config = read_json(path) if Path(path).suffix == ".json" else read_yaml(path)
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: is no mapping; expected the keys run, model, tasks, ... at its top")
+    return config
 
 
 def complete(config: dict, schema_path, source: str) -> dict:
@@ -26,10 +41,10 @@ def complete(config: dict, schema_path, source: str) -> dict:
     `source` names where it was read from, for messages. Raises InputError, in one line, for an
     unknown key, task or mode, a value out of range, or two spellings of one learning rate.
     """
-    with open(schema_path, encoding="utf-8") as file:
-        schema = yaml.safe_load(file)
-    config = deepcopy(config)
+    schema = _read_schema(schema_path)
     try:
+        _check_plain(config)
+        config = deepcopy(config)
         _check_schema(config, schema)
         _fill_defaults(config, schema)
         _canonical_learning_rates(config, "learning_rates")
@@ -48,6 +63,12 @@ def complete(config: dict, schema_path, source: str) -> dict:
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     return config
+
+
+@cache
+def _read_schema(path) -> dict:
+    with open(path, encoding="utf-8") as file:
+        return yaml.safe_load(file)
 
 
 def plans(config: dict) -> list[dict]:
@@ -101,13 +122,66 @@ def wanted(config: dict) -> dict[str, dict[str, list[str]]]:
     return files
 
 
-# JSON counts 16.0 as an integer and Python counts True as one and NaN as a number; here none of them is.
+def _check_plain(config) -> None:
+    """Raise InputError unless the configuration is plain data, as JSON has it, of a sensible size.
+
+    YAML has more: dates, keys that are no text, infinite numbers, and by its anchors, in a few lines, a list that
+    holds itself or billions of values.
+    """
+    level, size = [((), config)], 0
+    for _ in range(DEEPEST):
+        for path, value in level:
+            _check_value(path, value)
+            size += len(value) if isinstance(value, str) else 1
+        if size > LARGEST:
+            raise InputError(f"more than {LARGEST:,} values and letters, those that YAML's anchors repeat counted")
+        inner = (((*path, key), part) for path, value in level for key, part in _parts(value))
+        level = list(itertools.islice(inner, LARGEST + 1))
+    if level:
+        raise InputError(f"{_dotted(level[0][0][:3])}: nested deeper than {DEEPEST} levels")
+
+
+def _check_value(path: tuple, value) -> None:
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise InputError(f"{_dotted(path)}: a whole number of {value.bit_length()} bits; expected at most 63")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{_dotted(path)}: {value} is not allowed; expected a finite number")
+    if value is not None and not isinstance(value, (str, int, float, dict, list)):
+        kind = type(value).__name__
+        raise InputError(f"{_dotted(path)}: a {kind} is not allowed; expected text (in quotes) or a number")
+    for key in value if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            kind = type(key).__name__
+            raise InputError(f"{_dotted(path)}: a key is not text, but of the type {kind}; put it in quotes")
+
+
+def _parts(value):
+    """Return the keys and values of a mapping, or the numbers and entries of a list, or nothing."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
+
+
+def _dotted(path) -> str:
+    """Spell where a value stands: tasks.imdb.max_length."""
+    return _cut(".".join(str(key) if str(key).isprintable() else repr(key) for key in path)) or "(top level)"
+
+
+def _shown(value) -> str:
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+
+
+# JSON counts 16.0 as an integer and Python counts True as one and as a number; here neither is.
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
             "integer": lambda _, value: type(value) is int,
-            "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+            "number": lambda _, value: type(value) in (int, float),
         }
     ),
 )
@@ -122,18 +196,18 @@ def _check_schema(config, schema) -> None:
     if not errors:
         return
     error = errors[0]
-    key = ".".join(map(str, error.absolute_path)) or "(top level)"
+    key = _dotted(error.absolute_path)
     if error.validator == "additionalProperties":
         allowed = "allowed: " + ", ".join(error.schema["properties"])
         unknown = sorted(set(error.instance) - set(error.schema["properties"]), key=str)[0]
-        raise InputError(f"{key}: unknown key {unknown!r}; {allowed}")
+        raise InputError(f"{key}: unknown key {_shown(unknown)}; {allowed}")
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         raise InputError(f"{key}: the key {missing!r} is missing")
     if error.validator == "not":
         raise InputError(f"{key}: the key 'repo' is for source 'hub' or 'mirror', not {error.instance['source']!r}")
     allowed = error.schema.get("description") or error.message
-    raise InputError(f"{key}: {error.instance!r} is not allowed; expected {allowed}")
+    raise InputError(f"{key}: {_shown(error.instance)} is not allowed; expected {allowed}")
 
 
 def _fill_defaults(instance, schema) -> None:
@@ -216,7 +290,8 @@ def _check_classes(key: str, task: dict, given: dict) -> None:
     if classes is not None:
         task["classes"] = classes = [str(name) for name in classes]
         if len(set(classes)) < len(classes):
-            raise InputError(f"{key}.classes: {', '.join(classes)}: two classes of one name")
+            twice = next(name for name in classes if classes.count(name) > 1)
+            raise InputError(f"{key}.classes: {_shown(twice)}: two classes of one name")
     if "classes" in given or "regression" in given:
         task.pop("submitted", None)  # which spells the classes of the task table
     task.setdefault("metrics", ["accuracy"] if classes else ["pearson", "spearman"])
@@ -274,8 +349,9 @@ def _complete_mode(name: str, mode: dict, learning_rates: list[str]) -> None:
     for pattern in mode["train"]:
         try:
             re.compile(pattern)
-        except re.error as error:
-            raise InputError(f"modes.{name}.train: {pattern!r} is not a regular expression: {error}") from None
+        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, and brackets by the hundred
+            reason = " ".join(str(error).split())
+            raise InputError(f"modes.{name}.train: {_shown(pattern)} is not a regular expression: {reason}") from None
     if "learning_rates" in mode:
         _canonical_learning_rates(mode, f"modes.{name}.learning_rates")
     else:

@@ -107,27 +107,60 @@ def read_json(path, *keys: str):
 
 
 def parse_json(text: str, name: str):
-    """Parse JSON that comes from `name`, a file or an argument. Raises InputError if it is not JSON."""
+    """Parse JSON that comes from `name`, a file or an argument.
+
+    Raises InputError if it is not JSON, or has a key twice, of which one would be lost.
+    """
 
     def refuse(constant: str):
         raise ValueError(f"{constant} is no number of JSON")
 
+    def unique(pairs: list) -> dict:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+        return content
+
     try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+    except RecursionError:
+        raise InputError(f"{name}: not JSON (it is nested too deep)") from None
+    except ValueError as error:
         raise InputError(f"{name}: not JSON ({error})") from None
 
 
 def read_yaml(path):
-    """Read a YAML file. Raises InputError if it is missing or not YAML."""
+    """Read a YAML file. Raises InputError if it is missing or not YAML, or has a key twice."""
     import yaml  # here, as cells read none
 
+    class Loader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor):
+            # Before `<<` is resolved, as a key may well stand beside one of the same name that is merged in.
+            node, seen = super().compose_mapping_node(anchor), {}
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    first = seen.setdefault((key.tag, key.value), key.start_mark)
+                    if first is not key.start_mark:
+                        problem = f"the key {key.value!r} stands there twice, first in line {first.line + 1}"
+                        raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            return node
+
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2026-13-13 and bytes that are no text, too
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        reason = "it is nested too deep"
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = ", ".join(filter(None, [error.context, error.problem]))
+        reason = f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    except (yaml.YAMLError, ValueError) as error:  # 2026-13-13 and bytes that are no text, too
+        reason = str(error)
+    raise InputError(f"{path}: not YAML ({' '.join(reason.split())})")
 
 
 def sha256(path) -> str:

@@ -71,8 +71,9 @@ def read_metrics(path, cell: dict, config: dict) -> dict:
 def read_test(run_folder, cell: dict) -> dict:
     """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
     folder = cell_folder(run_folder, cell)
-    test, metrics = read_json(folder / "test.json"), read_sealed(folder / "metrics.json")
+    test = read_json(folder / "test.json")
     check_seal(test, folder / "test.json")
+    metrics = read_sealed(folder / "metrics.json")
     if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
         raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
     return test

@@ -1,6 +1,7 @@
 """The rows of a task: texts and labels as its files hold them, checked, and put together into splits."""
 
 import csv
+from numbers import Number
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,22 @@ from datasets import Dataset, concatenate_datasets
 
 from finegrid.errors import InputError
 
-# All as text, and nothing taken for missing but an empty field: "null" and "NA" are words, too.
-AS_TEXT = {"dtype": str, "keep_default_na": False}
+NAMED_AT_ONCE = 10  # rows, or columns, that a message names
+
+
+def _read_separated(path: Path, **form) -> pandas.DataFrame:
+    # All as text, and nothing taken for missing: "null" and "NA" are words, too. The header is a row as others, as
+    # pandas would rename the second of two equal columns, and take a row with a field too many for one with a name.
+    table = pandas.read_csv(path, header=None, dtype=str, keep_default_na=False, **form)
+    return table[1:].reset_index(drop=True).set_axis(table.iloc[0].tolist(), axis=1)
+
+
 READERS = {
     ".parquet": pandas.read_parquet,
-    ".csv": lambda path: pandas.read_csv(path, **AS_TEXT),
-    ".tsv": lambda path: pandas.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE, **AS_TEXT),
-    ".jsonl": lambda path: pandas.read_json(path, lines=True, dtype=False),
+    ".csv": _read_separated,
+    ".tsv": lambda path: _read_separated(path, sep="\t", quoting=csv.QUOTE_NONE),
+    ".jsonl": lambda path: pandas.read_json(path, lines=True, dtype=False, encoding="utf-8-sig"),
 }
-NAMED_AT_ONCE = 10  # rows that a message names
 
 
 def read_rows(paths: list[Path], task: dict, labelled: bool) -> Dataset:
@@ -25,7 +33,7 @@ def read_rows(paths: list[Path], task: dict, labelled: bool) -> Dataset:
 
     Labels are class numbers, or the numbers of a regression; without labels the label column is left out.
     A missing text becomes an empty one. Raises InputError, which names the file and its rows (from 0), if a
-    column is missing or a label is missing or is none of the task's.
+    column is missing or there twice, a text is no text, or a label is missing or is none of the task's.
     """
     return concatenate_datasets([_read_file(path, task, labelled) for path in paths])
 
@@ -36,15 +44,32 @@ def _read_file(path: Path, task: dict, labelled: bool) -> Dataset:
         raise InputError(f"{name}: the format is not known; expected {', '.join(READERS)}")
     try:
         table = READERS[path.suffix](path)
-    except (ValueError, OSError, UnicodeError) as error:  # pandas' and pyarrow's errors are of these kinds
-        raise InputError(f"{name}: cannot be read: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(f"{name}: cannot be read: the byte 0x{byte:02x} is not of text in UTF-8") from None
+    except (ValueError, OSError, NotImplementedError) as error:  # pandas' and pyarrow's errors are of these kinds
+        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
+        raise InputError(f"{name}: cannot be read: {reason}") from None
+    there = [str(column) for column in table.columns]
     for column in [*task["text"], *([task["label"]] if labelled else [])]:
-        if column not in table:
-            raise InputError(f"{name}: there is no column {column!r}; there are {', '.join(map(str, table.columns))}")
-    columns = {column: table[column].fillna("").astype(str).tolist() for column in task["text"]}
+        if column not in there:
+            named = ", ".join(repr(name[:50]) for name in there[:NAMED_AT_ONCE]) or "none"
+            more = f" and {len(there) - NAMED_AT_ONCE} more" if len(there) > NAMED_AT_ONCE else ""
+            raise InputError(f"{name}: there is no column {column!r}; there are {named}{more}")
+        if there.count(column) > 1:
+            raise InputError(f"{name}: there are {there.count(column)} columns {column!r}; expected one")
+    columns = {column: _read_texts(table[column], f"{name}: column {column!r}") for column in task["text"]}
     if labelled:
         columns[task["label"]] = read_labels(table[task["label"]], task["classes"], name)
     return Dataset.from_dict(columns)
+
+
+def _read_texts(texts: pandas.Series, name: str) -> list[str]:
+    values = ["" if missing else text for text, missing in zip(texts.tolist(), texts.isna(), strict=True)]
+    for row, value in enumerate(values):
+        if not isinstance(value, (str, Number)):
+            raise InputError(f"{name}: row {row} is of the type {type(value).__name__}; expected text")
+    return list(map(str, values))
 
 
 def read_labels(labels: pandas.Series, classes: list[str] | None, name: str) -> np.ndarray:
@@ -56,7 +81,8 @@ def read_labels(labels: pandas.Series, classes: list[str] | None, name: str) -> 
     missing = (labels.isna() | (spelled == "")).to_numpy()
     if classes is None:
         numbers = pandas.to_numeric(spelled, errors="coerce").to_numpy(dtype=float)
-        wrong, allowed = ~np.isfinite(numbers), "a number"
+        # Such as 32 bits hold, in which they are kept.
+        wrong, allowed = ~(np.abs(numbers) <= np.finfo(np.float32).max), "a number"
     elif spelled.isin(classes)[~missing].all():
         numbers = spelled.map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=float)
         wrong, allowed = missing, "a class"

@@ -42,10 +42,10 @@ def load_splits(task: dict, mirror, fetched=None) -> tuple[dict[str, Rows], dict
     if task.get("drop_training_rows_in_test"):
         splits["train"], dropped = _drop(splits, task)
     if "carve_out" in task:
-        splits["train"], splits["test"] = _hold_out(splits["train"], "test", task["carve_out"], "carved out of")
+        splits["train"], splits["test"] = _hold_out(splits["train"], "test", task, "carve_out", "carved out of")
     if "validation" not in splits:
         splits["train"], splits["validation"] = _hold_out(
-            splits["train"], "validation", task["held_out"], "held out of"
+            splits["train"], "validation", task, "held_out", "held out of"
         )
     splits = {name: splits.get(name, NONE) for name in ("train", "validation", "test", "hidden")}
     for name, size in task.get("sample", {}).items():
@@ -71,7 +71,7 @@ def _read(folder: Path, name: str, parts: dict[str, list[str]], task: dict) -> R
             raise InputError(f"task {task['name']}: there is no file {', '.join(patterns)} for {name}")
         read[part] = read_rows(paths, task, labelled=name != "hidden")
         if not len(read[part]):
-            raise InputError(f"task {task['name']}: {name} has no rows")
+            raise InputError(f"task {task['name']}: {', '.join(patterns)}: {name} has no rows")
     origin = "hidden labels" if name == "hidden" else f"official {'training' if name == 'train' else name} split"
     if task["source"] == "files":
         origin = "files of the configuration"
@@ -86,9 +86,16 @@ def _drop(splits: dict[str, Rows], task: dict) -> tuple[Rows, int]:
     return Rows(train.select(kept), {"train": len(kept)}, splits["train"].origin), len(train) - len(kept)
 
 
-def _hold_out(train: Rows, name: str, share: dict, verb: str) -> tuple[Rows, Rows]:
-    """Take a share of the training rows for another split, as `datasets` draws it."""
-    parts = train.rows.train_test_split(share["share"], seed=share["seed"])
+def _hold_out(train: Rows, name: str, task: dict, key: str, verb: str) -> tuple[Rows, Rows]:
+    """Take the share of the training rows that the task has under `key` for another split, as `datasets` draws it."""
+    share = task[key]
+    try:
+        parts = train.rows.train_test_split(share["share"], seed=share["seed"])
+    except ValueError:
+        raise InputError(
+            f"tasks.{task['name']}.{key}.share: {share['share']} of the {len(train.rows)} training rows leaves none to "
+            f"train; expected 2 rows or more, and a smaller share"
+        ) from None
     origin = f"{share['share']:.0%} {verb} the training split, seed {share['seed']}"
     rest, taken = parts["train"], parts["test"]
     return Rows(rest, {"train": len(rest)}, train.origin), Rows(taken, {name: len(taken)}, origin)

@@ -1,7 +1,6 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
 from finegrid import embedded_model, grid
 from finegrid.config import complete, local_files, plan, task_settings, wanted
-from finegrid.errors import InputError
 from finegrid.files import check_writable, read_json
 from finegrid.sourcecode import code_hash
 
@@ -94,7 +93,10 @@ def check_arrays():
     which SLURM takes numbers below MaxArraySize.
     """
     arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
-    if not {"all", "finetune"} & set(re.split("[,; ]+", arrays)) or "finetune" in workflow.group_settings.overwrite_groups:
+    if (
+        not {"all", "finetune"} & set(re.split("[,; ]+", arrays))
+        or "finetune" in workflow.group_settings.overwrite_groups
+    ):
         return
     from snakemake_executor_plugin_slurm.utils import get_max_array_size
 
