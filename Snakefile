@@ -14,23 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 
-from finegrid.config import read_configfile
-from finegrid.errors import InputError
-
-# Snakemake does not say where a file is no YAML, nor that it drops the first of two equal keys.
-try:
-    for path in map(os.path.relpath, workflow.config_settings.configfiles or ["config/config.yaml"]):
-        read_configfile(path)
-except InputError as error:
-    sys.exit(f"error: {error}")
-
-
-# A configuration stands whole: one given by --configfile replaces the default, nothing is merged.
-if not workflow.config_settings.configfiles:
-
-    configfile: "config/config.yaml"
-
-
+include: "workflow/rules/configuration.smk"
 include: "workflow/rules/common.smk"
 
 

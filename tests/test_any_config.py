@@ -28,6 +28,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,11}", fullmatch=True)
 SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
 COLUMNS = st.text(min_size=1, max_size=9)
+CLASS_NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=5)
 EXISTING = st.sampled_from(["README.md", "config/*.yaml", "scripts/**/grid.py"])
 
 
@@ -59,7 +60,7 @@ def own_tasks(draw) -> dict:
     splits = draw(st.sets(st.sampled_from(["validation", "test", "hidden"])))
     task["files"] = {split: draw(EXISTING | lists(EXISTING)) for split in ["train", *sorted(splits)]}
     classes = draw(
-        st.none() | st.lists(st.text(max_size=5) | st.integers(-9, 9), min_size=2, max_size=4, unique_by=str)
+        st.none() | st.lists(CLASS_NAMES | st.integers(-9, 9), min_size=2, max_size=4, unique_by=str)
     )
     task |= {"regression": True} if classes is None else {"classes": classes}
     of_kind = [
