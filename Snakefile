@@ -51,7 +51,7 @@ rule all:
 
 
 onstart:
-    check_arrays()
+    check_submission()
 
 
 onerror:

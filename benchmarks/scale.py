@@ -7,7 +7,6 @@ Nothing is trained: the cells' results are written by stand_in.py.
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,11 +15,11 @@ from pathlib import Path
 
 import stand_in
 import yaml
+from pipeline import REPOSITORY, copy_pipeline
 
 from finegrid import grid
 from finegrid.config import complete, plans
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -38,10 +37,7 @@ def main() -> None:
         "seeds": list(range(seeds)),
     }
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("config", "models", "profiles", "scripts", "workflow"):
-            shutil.copytree(REPOSITORY / name, Path(folder, name))
-        for name in ("Snakefile", "environment.yml"):
-            shutil.copy2(REPOSITORY / name, folder)
+        copy_pipeline(folder)
         Path(folder, "config", "scale.yaml").write_text(yaml.safe_dump(config))
         bin_folder = Path(sys.executable).parent
         dry_run = timed(

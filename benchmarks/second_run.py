@@ -7,7 +7,6 @@ on which training has no bearing.
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -15,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from pipeline import FAKED, copy_pipeline
+
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "all", "--configfile", "config/bench.yaml"]
 RUNS = 5
 
@@ -32,12 +32,7 @@ seeds: [0, 1, 2, 3, 4, 5]
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("config", "models", "profiles", "scripts", "workflow"):
-            shutil.copytree(REPOSITORY / name, Path(folder, name))
-        for name in ("Snakefile", "environment.yml"):
-            shutil.copy2(REPOSITORY / name, folder)
-        for name in ("backbone", "prepare", "anatomy", "finetune", "evaluate", "report"):
-            shutil.copy2(REPOSITORY / "benchmarks" / "stand_in.py", Path(folder, "scripts", f"{name}.py"))
+        copy_pipeline(folder, FAKED)
         Path(folder, "config", "bench.yaml").write_text(CONFIG)
 
         first = timed(folder)

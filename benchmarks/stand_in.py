@@ -3,10 +3,8 @@
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
-
-import numpy as np
-from safetensors.numpy import save_file
 
 from finegrid.seal import seal
 
@@ -18,8 +16,6 @@ FILES = {
     "evaluate": ["test.safetensors", "hidden.safetensors", "test.json"],
     "report": ["report.html"],
 }
-# Two rows, of which one is right, as the scores below say.
-PREDICTIONS = {"logits": np.array([[1.0, 0.0], [1.0, 0.0]]), "labels": np.array([0, 1])}
 
 
 def write(script: str, argument: str, output: Path) -> None:
@@ -29,7 +25,7 @@ def write(script: str, argument: str, output: Path) -> None:
     for name in others:
         (output / name).write_text(name)
     for name in {"finetune": ["validation"], "evaluate": ["test"]}.get(script, []):
-        save_file(PREDICTIONS, output / f"{name}.safetensors")
+        (output / f"{name}.safetensors").write_bytes(predictions())
     content = last
     if script == "prepare":
         content = stats(json.loads(argument))
@@ -40,6 +36,15 @@ def write(script: str, argument: str, output: Path) -> None:
         result = {"cell": cell, "fingerprint": "0" * 64, "score": 0.5, "scores": {"accuracy": 0.5}}
         content = seal(result, output, *others)
     (output / last).write_text(json.dumps(content))
+
+
+@cache
+def predictions() -> bytes:
+    """Return predictions for two rows, of which one is right, as the scores below say."""
+    import numpy as np  # here, as a stand-in of SLURM starts thousands of times
+    from safetensors.numpy import save
+
+    return save({"logits": np.array([[1.0, 0.0], [1.0, 0.0]]), "labels": np.array([0, 1])})
 
 
 def stats(task: dict) -> dict:

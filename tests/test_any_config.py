@@ -59,9 +59,7 @@ def own_tasks(draw) -> dict:
     task["text"] = draw(COLUMNS | lists(COLUMNS, 2, by=str))
     splits = draw(st.sets(st.sampled_from(["validation", "test", "hidden"])))
     task["files"] = {split: draw(EXISTING | lists(EXISTING)) for split in ["train", *sorted(splits)]}
-    classes = draw(
-        st.none() | st.lists(CLASS_NAMES | st.integers(-9, 9), min_size=2, max_size=4, unique_by=str)
-    )
+    classes = draw(st.none() | st.lists(CLASS_NAMES | st.integers(-9, 9), min_size=2, max_size=4, unique_by=str))
     task |= {"regression": True} if classes is None else {"classes": classes}
     of_kind = [
         name

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import copy_pipeline, run, without_cost
+from conftest import copy_pipeline, edit_config, run, without_cost
 from slurm_cluster import cluster, records, why_none
 
 pytestmark = pytest.mark.skipif(why_none() is not None, reason=str(why_none()))
@@ -70,19 +70,47 @@ def test_the_grid_runs_on_slurm_and_a_killed_job_is_tried_again(smoke_run, tmp_p
 def test_cells_share_a_job_and_its_gpu(tmp_path):
     clone = copy_pipeline(tmp_path / "clone")
     before = len(records())
-    done = run(
-        *COMMAND,
-        *("mode_bitfit", "--slurm-array-jobs", "evaluate", "--set-resources"),
-        *("finetune:slurm_partition=gpu", "finetune:gres=gpu:1"),
-        *("--groups", "finetune=cells", "--group-components", "cells=16"),
+    grouped = [
+        *(
+            "--slurm-array-jobs",
+            "none",
+            "--jobs",
+            "100",
+            "--groups",
+            "finetune=cells",
+            "--group-components",
+            "cells=16",
+        ),
         *("--set-resource-scopes", "cells_at_once=local", "--resources", "cells_at_once=2"),
-        cwd=clone,
-    )
+        *("--set-resources", "finetune:slurm_partition=gpu", "finetune:gres=gpu:1"),
+    ]
+    done = run(*COMMAND, "mode_bitfit", *grouped, cwd=clone)
+    assert done.returncode != 0
+    assert "error: groups: only of the target 'cells' the cells go in groups" in done.stderr
+    done = run(*COMMAND, "cells", *grouped, cwd=clone)
     assert done.returncode == 0, done.stdout + done.stderr
-    jobs = records()[before:]
-    assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 2
-    cells, test = sorted(jobs, key=lambda job: job["Partition"])
-    assert (cells["Partition"], cells["NumCPUs"]) == ("gpu", "2")
-    assert re.search(r"gpu[:=]1", cells["TresPerNode"])
-    assert test["Partition"] == "short"
-    assert "TresPerNode" not in test
+    (job,) = records()[before:]
+    assert (job["JobState"], job["Partition"], job["NumCPUs"]) == ("COMPLETED", "gpu", "2")
+    assert re.search(r"gpu[:=]1", job["TresPerNode"])
+    assert len(list(clone.glob("results/smoke/cells/imdb/*/*/metrics.json"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit"),
+    [
+        (["--jobs", "3"], "jobs is 3"),
+        (["--resources", "cells_at_once=2"], "resources: cells_at_once is 2"),
+        ([], "MaxArraySize of SLURM, less 1, is 1,000"),
+    ],
+)
+def test_arrays_that_would_never_end_are_refused(tmp_path, arguments, limit):
+    clone = copy_pipeline(tmp_path / "clone")
+    if not arguments:
+        edit_config(clone, lambda config: config.update(seeds=list(range(251))))
+    before = len(records())
+    done = run(*COMMAND, *arguments, cwd=clone)
+    assert done.returncode != 0
+    cells = "4" if arguments else "1,004"
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: slurm-array-jobs: {cells} cells are to be trained and {limit}; expected at least")
+    assert len(records()) == before

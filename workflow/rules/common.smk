@@ -85,33 +85,37 @@ def complete_plans():
     return {key: its_plan for key, its_plan in PLANS.items() if key not in incomplete}
 
 
-def check_arrays():
-    """Stop a run that would send cells as SLURM's arrays in a way that its executor cannot, before anything runs.
+def check_submission():
+    """Stop before anything runs where cells would be sent to a cluster in a way that Snakemake cannot.
 
-    Version 2.8.0 of snakemake-executor-plugin-slurm drops the jobs it is given, and waits for them for ever, where it
-    is not given all that are ready at once (its issue 473); and it numbers the tasks of all its arrays in one row, of
-    which SLURM takes numbers below MaxArraySize.
+    Group jobs: in a DAG with a checkpoint they have any number of cells (issues 1217 and 1628 of Snakemake). Arrays:
+    version 2.8.0 of snakemake-executor-plugin-slurm drops jobs, and waits for them for ever, where it is not given all
+    that are ready at once (its issue 473); and it numbers the tasks of all its arrays in one row, of which SLURM takes
+    the numbers below MaxArraySize.
     """
-    arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
-    if (
-        not {"all", "finetune"} & set(re.split("[,; ]+", arrays))
-        or "finetune" in workflow.group_settings.overwrite_groups
-    ):
+    planned = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    if "finetune" in workflow.group_settings.overwrite_groups:
+        if "choose" in planned:
+            sys.exit("error: groups: only of the target 'cells' the cells go in groups: snakemake cells ...")
         return
-    from snakemake_executor_plugin_slurm.utils import get_max_array_size
+    arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
+    if {"all", "finetune"} & set(re.split("[,; ]+", arrays)):
+        from snakemake_executor_plugin_slurm.utils import get_max_array_size
 
-    cells = sum(job.rule.name == "finetune" for job in workflow.dag.needrun_jobs())
-    at_once = workflow.global_resources["cells_at_once"].value if "cells_at_once" in workflow.global_resources else None
-    for name, limit in (
-        ("jobs", workflow.nodes),
-        ("resources: cells_at_once", at_once),
-        ("MaxArraySize of SLURM, less 1,", get_max_array_size()),
-    ):
-        if limit is not None and limit < cells:
-            sys.exit(
-                f"error: slurm-array-jobs: {cells:,} cells are to be trained and {name} is {limit:,}; expected at least as "
-                "many, or no arrays (--slurm-array-jobs none), of which docs/clusters.md tells"
-            )
+        at_once = (
+            workflow.global_resources["cells_at_once"].value if "cells_at_once" in workflow.global_resources else None
+        )
+        limits = {
+            "jobs": workflow.nodes,
+            "resources: cells_at_once": at_once,
+            "MaxArraySize of SLURM, less 1,": get_max_array_size(),
+        }
+        for name, limit in limits.items():
+            if limit is not None and limit < planned.count("finetune"):
+                sys.exit(
+                    f"error: slurm-array-jobs: {planned.count('finetune'):,} cells are to be trained and {name} is"
+                    f" {limit:,}; expected at least as many, or --slurm-array-jobs none (see docs/clusters.md)"
+                )
 
 
 def tell_missing_cells():
