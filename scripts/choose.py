@@ -8,10 +8,12 @@ cell is never chosen. The test split plays no part. Writes best.json.
 
 import argparse
 import math
+from pathlib import Path
 
 from finegrid import errors
 from finegrid.files import parse_json, write_json
 from finegrid.results import all_ok, by_setting, merit, read_cells, score
+from finegrid.seal import seal
 
 
 def main() -> None:
@@ -30,7 +32,7 @@ def main() -> None:
             "cells": [metrics["cell"] for metrics in ok[best]],
             "edges": edges(plan, batch_size, learning_rate),
         }
-    write_json(arguments.output, result)
+    write_json(arguments.output, seal(result, Path(arguments.output).parent))
 
 
 def edges(plan: dict, batch_size: int, learning_rate: str) -> list[dict]:

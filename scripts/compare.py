@@ -19,6 +19,7 @@ from finegrid.grid import MODE_FOLDER, canonical_json, cell_folder
 from finegrid.metrics import METRICS, predictions_of, score_all, scored_parts
 from finegrid.predictions import load_predictions
 from finegrid.results import all_ok, by_setting, read_cells, read_test
+from finegrid.seal import read_sealed
 
 SIGNIFICANT = 0.05
 
@@ -63,7 +64,7 @@ def missing_cells(results: Path, plan: dict) -> dict:
 def read_mode(results: Path, task: str, mode: str, data: dict) -> dict:
     """Read what one (task, mode) left behind: best.json, all metrics.json, and the chosen cells' predictions."""
     folder = results / MODE_FOLDER.format(task=task, mode=mode)
-    best = read_json(folder / "best.json")
+    best = read_sealed(folder / "best.json")
     if (best["plan"]["task"], best["plan"]["mode"]) != (task, mode):
         raise InputError(f"{folder}/best.json: belongs to {best['plan']['task']}, {best['plan']['mode']}")
     metrics = read_cells(best["plan"], results)

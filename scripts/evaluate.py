@@ -11,17 +11,17 @@ from pathlib import Path
 
 from finegrid import errors
 from finegrid.errors import InputError
-from finegrid.files import read_json, write_json
-from finegrid.results import read_sealed
-from finegrid.seal import seal
+from finegrid.files import write_json
+from finegrid.results import read_any_metrics
+from finegrid.seal import read_sealed, seal
 
 
 def main() -> None:
     arguments = parse_arguments()
     folder = Path(arguments.cell)
-    metrics = read_sealed(folder / "metrics.json")
+    metrics = read_any_metrics(folder / "metrics.json")
     cell, task = metrics["cell"], metrics["config"]["task"]
-    chosen = read_json(arguments.best, "chosen")
+    chosen = read_sealed(arguments.best)["chosen"]
     if chosen is None or cell not in chosen["cells"]:
         raise InputError(f"{folder}: not the cell chosen by {arguments.best}; the test split is for that one only")
 

@@ -15,11 +15,12 @@ from finegrid.errors import InputError
 from finegrid.files import make_folder, read_json, write_text
 from finegrid.grid import cell_folder
 from finegrid.results import best_seed, read_cells, read_test
+from finegrid.seal import read_sealed
 
 
 def main() -> None:
     arguments = parse_arguments()
-    best = {key: read_json(arguments.best, key) for key in ("plan", "chosen")}
+    best = read_sealed(arguments.best)
     plan, chosen = best["plan"], best["chosen"]
     if chosen is None:
         raise InputError(

@@ -14,10 +14,11 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from finegrid import errors
-from finegrid.files import check_sha256, read_json, replacing, write_text
+from finegrid.files import check_sha256, replacing, write_text
 from finegrid.grid import MODE_FOLDER, cell_folder
 from finegrid.metrics import predictions_of
-from finegrid.results import best_seed, read_sealed, read_test
+from finegrid.results import best_seed, read_any_metrics, read_test
+from finegrid.seal import read_sealed
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the archive, so that equal predictions make equal archives
 
@@ -27,7 +28,7 @@ def main() -> None:
     output = Path(arguments.output)
     names = []
     for task in arguments.tasks:
-        best = read_json(Path(arguments.results, MODE_FOLDER.format(task=task, mode=arguments.mode), "best.json"))
+        best = read_sealed(Path(arguments.results, MODE_FOLDER.format(task=task, mode=arguments.mode), "best.json"))
         if best["chosen"] is None:
             print(f"{task}: left out, as every cell of {arguments.mode} diverged")
             continue
@@ -47,7 +48,7 @@ def hidden_predictions(results: Path, best: dict) -> dict[str, list[str]]:
     Raises InputError if they are not those of the cell's last training.
     """
     cells = [cell_folder(results, cell) for cell in best["chosen"]["cells"]]
-    metrics = best_seed([read_sealed(folder / "metrics.json") for folder in cells])
+    metrics = best_seed([read_any_metrics(folder / "metrics.json") for folder in cells])
     folder = cell_folder(results, metrics["cell"])
     test = read_test(results, metrics["cell"])
     check_sha256(folder / "hidden.safetensors", test["files"]["hidden.safetensors"])

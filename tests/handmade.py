@@ -50,7 +50,7 @@ def make_run(folder: Path) -> Path:
             "edges": [],
         }
         best = {"plan": plan, "tried": len(cells) // 2, "diverged": 0 if ok else 2, "chosen": chosen if ok else None}
-        write_json(folder / "cells" / "imdb" / mode / "best.json", best)
+        write_json(folder / "cells" / "imdb" / mode / "best.json", seal(best, folder))
     return folder
 
 

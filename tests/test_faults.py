@@ -183,11 +183,21 @@ def test_a_damaged_file_of_a_result_is_named_and_made_again(finished, record_tri
         path.unlink()
         done = snakemake(finished, *again)
         assert done.returncode == 0, (name, done.stderr)
+    best = chosen.parent / "best.json"
+    for how in ("flip", "cut"):
+        damage(best, how)
+        done = snakemake(finished, "results/smoke/comparison.json")
+        assert done.returncode != 0
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert line.startswith(f"error: {best.relative_to(finished)}: ")
+        assert "Traceback" not in done.stderr
+    best.unlink()
+    assert snakemake(finished, "results/smoke/comparison.json").returncode == 0
     assert {name: (chosen / name).read_bytes() for name in before if name != "test.json"} == {
         name: content for name, content in before.items() if name != "test.json"
     }
     assert without_cost(chosen / "metrics.json") == result
-    record_trials(f"damaged file of a result: {2 * len(names)} times, each named, {len(names)} made again")
+    record_trials(f"damaged file of a result: {2 * len(names) + 2} times, each named, {len(names) + 1} made again")
 
 
 def test_no_changed_bit_of_a_result_is_read_as_another_result(smoke_run, tmp_path, record_trials):

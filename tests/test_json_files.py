@@ -8,7 +8,8 @@ from finegrid.data import load_split
 from finegrid.download import fetch
 from finegrid.errors import InputError
 from finegrid.files import read_json
-from finegrid.results import read_sealed, read_test
+from finegrid.results import read_any_metrics, read_test
+from finegrid.seal import read_sealed
 
 NOT_JSON = {
     "empty": b"",
@@ -57,7 +58,8 @@ def test_json_without_the_key_is_told(tmp_path, name):
 
 
 READERS = {
-    "metrics.json": read_sealed,
+    "metrics.json": read_any_metrics,
+    "best.json": read_sealed,
     "test.json": lambda path: read_test(path.parents[4], CELL),
     "stats.json": lambda path: load_split(path.parent, "train"),
     "lock.json": lambda path: fetch({}, path.parent / "mirror", path),

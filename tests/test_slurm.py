@@ -99,6 +99,7 @@ def test_cells_share_a_job_and_its_gpu(tmp_path):
     ("arguments", "limit"),
     [
         (["--jobs", "3"], "jobs is 3"),
+        (["--max-jobs-per-timespan", "2/1s"], "max-jobs-per-timespan is 2"),
         (["--resources", "cells_at_once=2"], "resources: cells_at_once is 2"),
         ([], "MaxArraySize of SLURM, less 1, is 1,000"),
     ],

@@ -11,7 +11,7 @@ from finegrid.errors import InputError
 from finegrid.files import read_json
 from finegrid.grid import cell_folder, cells
 from finegrid.metrics import to_maximise
-from finegrid.seal import check_seal
+from finegrid.seal import check_seal, read_sealed
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 
@@ -57,7 +57,7 @@ def best_seed(cells: list[dict]) -> dict:
 
 def read_metrics(path, cell: dict, config: dict) -> dict:
     """Read one metrics.json that must belong to this cell and these settings, or raise InputError."""
-    metrics = read_sealed(path)
+    metrics = read_any_metrics(path)
     for block, expected in (("cell", cell), ("config", config)):
         for key in sorted(expected.keys() | metrics[block].keys()):
             if metrics[block].get(key) != expected.get(key):
@@ -71,16 +71,15 @@ def read_metrics(path, cell: dict, config: dict) -> dict:
 def read_test(run_folder, cell: dict) -> dict:
     """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
     folder = cell_folder(run_folder, cell)
-    test = read_json(folder / "test.json")
-    check_seal(test, folder / "test.json")
-    metrics = read_sealed(folder / "metrics.json")
+    test = read_sealed(folder / "test.json")
+    metrics = read_any_metrics(folder / "metrics.json")
     if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
         raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
     return test
 
 
-def read_sealed(path) -> dict:
-    """Read a metrics.json. Raises InputError in one line if it is none, or is not as its cell wrote it."""
+def read_any_metrics(path) -> dict:
+    """Read a metrics.json, whichever cell's. Raises InputError if it is none, or is not as its cell wrote it."""
     metrics = read_json(path)
     check(metrics, "metrics", path)
     check_seal(metrics, path)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from finegrid.errors import InputError
-from finegrid.files import sha256
+from finegrid.files import read_json, sha256
 from finegrid.grid import fingerprint
 
 
@@ -23,3 +23,10 @@ def check_seal(result: dict, path) -> None:
             f"{path}: sha256 is {found}, expected {result.get('sha256')}: the file was damaged or edited; "
             "delete it to have it made again"
         )
+
+
+def read_sealed(path) -> dict:
+    """Read a result. Raises InputError in one line if the file is missing, is none, or is not as it was written."""
+    result = read_json(path)
+    check_seal(result, path)
+    return result

@@ -2,6 +2,7 @@
 from finegrid import embedded_model, grid
 from finegrid.config import complete, local_files, plan, task_settings, wanted
 from finegrid.files import check_writable, read_json
+from finegrid.seal import read_sealed
 from finegrid.sourcecode import code_hash
 
 # Relative, so that a run that is moved or copied is still the same run.
@@ -107,6 +108,7 @@ def check_submission():
         )
         limits = {
             "jobs": workflow.nodes,
+            "max-jobs-per-timespan": workflow.scheduling_settings.max_jobs_per_timespan.max_jobs,
             "resources: cells_at_once": at_once,
             "MaxArraySize of SLURM, less 1,": get_max_array_size(),
         }
@@ -135,8 +137,10 @@ def tell_missing_cells():
 
 def chosen_cells(task, mode):
     """List the cells that validation chose, none if all diverged; known once the checkpoint has run."""
-    with checkpoints.choose.get(task=task, mode=mode).output.best.open() as file:
-        chosen = json.load(file)["chosen"]
+    try:
+        chosen = read_sealed(checkpoints.choose.get(task=task, mode=mode).output.best)["chosen"]
+    except InputError as error:
+        sys.exit(f"error: {error}")
     return chosen["cells"] if chosen else []
 
 
