@@ -68,6 +68,18 @@ def edit_config(folder: Path, change, name="config/smoke.yaml") -> None:
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
+def damage(path: Path, how: str) -> None:
+    """Change one bit in the middle of a file, or cut its second half, unseen by its time."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    half = len(content) // 2
+    if how == "cut":
+        del content[half:]
+    else:
+        content[half] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def without_cost(path: Path) -> str:
     """Return metrics.json, as it is spelled, less its cost block and the sha256 over it."""
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import edit_config, planned_jobs, run, snakemake, without_cost
+from conftest import damage, edit_config, planned_jobs, run, snakemake, without_cost
 
 from finegrid.errors import InputError
 from finegrid.results import read_metrics
@@ -148,18 +148,6 @@ def test_a_disk_that_turns_read_only(smoke_run, clone_on_disk, disk, record_tria
     assert done.returncode == 0, done.stderr
     check_equal(clone_on_disk, smoke_run)
     record_trials("disk read-only: before a run and within one")
-
-
-def damage(path: Path, how: str) -> None:
-    """Change one bit in the middle of a file, or cut its second half, unseen by its time."""
-    status, content = path.stat(), bytearray(path.read_bytes())
-    half = len(content) // 2
-    if how == "cut":
-        del content[half:]
-    else:
-        content[half] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_a_damaged_file_of_a_result_is_named_and_made_again(finished, record_trials):

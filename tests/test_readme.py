@@ -1,4 +1,4 @@
-"""Every command of the README is run; those that would train or install are run dry."""
+"""Every command of the README, and of its page on clusters, is run; those that would train or install are run dry."""
 
 import re
 import shlex
@@ -12,9 +12,9 @@ from finegrid.config import complete
 
 
 def blocks(language: str) -> list[str]:
-    """Return the README's pieces of code in a language."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    """Return the pieces of code in a language of the README and of what it links to."""
+    text = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/clusters.md"))
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 COMMANDS = [line for block in blocks("bash") for line in block.splitlines()]

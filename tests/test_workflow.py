@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from conftest import edit, edit_config, edit_result, planned_jobs, run, snakemake, without_cost
+from conftest import damage, edit, edit_config, edit_result, planned_jobs, run, snakemake, without_cost
 
 from finegrid import engine, environment
 from finegrid import model as models
@@ -203,24 +203,19 @@ def test_a_mode_whose_cells_all_diverged_is_shown_as_such(finished):
         assert "diverged" in (finished / f"results/smoke/tables/table{number}.md").read_text()
 
 
-def flip_a_byte(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
+@pytest.mark.parametrize("how", ["flip", "cut"])
 @pytest.mark.parametrize("damaged", ["data/imdb/train.safetensors", "backbone/model.safetensors"])
-def test_a_damaged_input_stops_the_new_cell_and_spoils_nothing(finished, damaged):
+def test_a_damaged_input_stops_the_new_cell_and_spoils_nothing(finished, damaged, how, record_trials):
     before = {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")}
-    flip_a_byte(finished / "results" / "smoke" / damaged)
+    damage(finished / "results" / "smoke" / damaged, how)
     edit_config(finished, lambda config: config["modes"].update(bitfit={"learning_rates": ["3e-4", "1e-3", "1e-2"]}))
-    # By modification time alone Snakemake would run every cell again; only the new one is asked for here.
-    done = snakemake(finished, f"{CELLS}/bitfit/bs16_lr1e-2_seed0/metrics.json", "--rerun-triggers", "input")
+    done = snakemake(finished, f"{CELLS}/bitfit/bs16_lr1e-2_seed0/metrics.json")
     assert done.returncode != 0
     log = (finished / "results/smoke/logs" / "cells/imdb/bitfit/bs16_lr1e-2_seed0/finetune.log").read_text()
     (line,) = [line for line in log.splitlines() if line.startswith("error:")]
     assert f"results/smoke/{damaged}: sha256 is" in line
     assert {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")} == before
+    record_trials(f"{damaged}, {how}: named")
 
 
 def test_a_result_of_another_configuration_is_refused(finished):
