@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 
+include: "workflow/rules/lock.smk"
 include: "workflow/rules/configuration.smk"
 include: "workflow/rules/common.smk"
 

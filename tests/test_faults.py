@@ -143,8 +143,7 @@ def test_a_disk_that_turns_read_only(smoke_run, clone_on_disk, disk, record_tria
     assert process.returncode != 0
     assert "Read-only file system" in told
     assert mount("-o", "remount,rw", disk)
-    snakemake(clone_on_disk, "--unlock")
-    done = snakemake(clone_on_disk, "--rerun-incomplete")
+    done = snakemake(clone_on_disk)
     assert done.returncode == 0, done.stderr
     check_equal(clone_on_disk, smoke_run)
     record_trials("disk read-only: before a run and within one")

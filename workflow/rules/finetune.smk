@@ -44,7 +44,7 @@ rule finetune:
 # DAG with a checkpoint Snakemake makes groups of groups (its issues 1217 and 1628).
 rule cells:
     input:
-        files_of_cells("metrics.json", cells_of(PLANS)),
+        lambda wildcards: files_of_cells("metrics.json", cells_of(PLANS)),
     localrule: True
 
 

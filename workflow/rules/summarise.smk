@@ -114,7 +114,7 @@ use rule compare as compare_partial with:
     log:
         f"{RUN}/logs/compare_partial.log",
     params:
-        results=RUN,
+        results=subpath(output.comparison, ancestor=2),
         tasks=list(config["tasks"]),
         modes=list(config["modes"]),
         incomplete=lambda wildcards: [grid.canonical_json(its_plan) for its_plan in incomplete_plans().values()],
