@@ -35,8 +35,9 @@ CHOICES = expand(f"{MODE}/best.json", task=config["tasks"], mode=config["modes"]
 
 rule compare:
     input:
-        metrics=files_of_cells("metrics.json", cells_of(PLANS)),
-        trained=files_of_cells("trained.safetensors", cells_of(PLANS)),
+        # Listed when asked for, as every job of a cell reads this file.
+        metrics=lambda wildcards: files_of_cells("metrics.json", cells_of(PLANS)),
+        trained=lambda wildcards: files_of_cells("trained.safetensors", cells_of(PLANS)),
         best=CHOICES,
         validation=lambda wildcards: chosen_files("validation.safetensors", PLANS),
         tests=lambda wildcards: chosen_files("test.json", PLANS),
