@@ -40,6 +40,7 @@ format: .venv/installed-test
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/second_run.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/slurm_scale.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/against_trainer.py
 

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import pytest
 from conftest import REPOSITORY, run
 
 
@@ -25,3 +26,13 @@ def test_the_scale_is_measured_over_every_cell():
     done = run(sys.executable, "benchmarks/scale.py", "--seeds", "1", cwd=REPOSITORY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["cells"] == 100
+
+
+@pytest.mark.parametrize(("way", "submissions", "jobs"), [("arrays", 3, 100), ("groups", 7, 7)])
+def test_a_grid_goes_through_the_slurm_profile_in_so_many_submissions(way, submissions, jobs, record_trials):
+    done = run(sys.executable, "benchmarks/slurm_scale.py", "--seeds", "1", "--way", way, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = json.loads(done.stdout)
+    assert (counts["cells"], counts["submissions"], counts["jobs_of_slurm"]) == (100, submissions, jobs)
+    assert counts["largest_submission_bytes"] < 128 * 1024  # what the kernel takes as one argument
+    record_trials(f"100 cells by profiles/slurm, {way}: {submissions} submissions, {jobs} jobs")
