@@ -31,7 +31,8 @@ def replacing(path):
         os.chmod(temporary, 0o644)  # whoever works in the folder can read them
         os.replace(temporary, path)
     except OSError as error:  # that of a full disk names no file
-        error.filename = error.filename or str(path)
+        if error.errno is not None and not error.filename:
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
