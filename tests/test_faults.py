@@ -6,10 +6,13 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import damage, edit_config, planned_jobs, run, snakemake, without_cost
+from conftest import REPOSITORY, damage, edit_config, planned_jobs, run, snakemake, without_cost
+from handmade import make_run
+from hub_server import hub_environment, serve
 
 from finegrid.errors import InputError
 from finegrid.results import read_metrics
@@ -114,6 +117,27 @@ def test_a_full_disk_in_each_rule(smoke_run, clone_on_disk, disk, record_trials)
     shutil.rmtree(disk / "smoke" / "export")
     check_equal(clone_on_disk, smoke_run)
     record_trials(f"disk full: {trials} times, in {len(outputs)} rules, named each time")
+
+
+def test_a_full_disk_where_a_default_run_writes_nothing(disk, tmp_path, record_trials):
+    run_folder = make_run(tmp_path / "run")
+    (tmp_path / "hub" / "datasets/a/b").mkdir(parents=True)
+    (tmp_path / "hub" / "datasets/a/b/train.csv").write_text("text,label\n")
+    fill(disk, 0)
+    with serve(tmp_path / "hub") as server:
+        wanted = '{"datasets/a/b": ["*.csv"]}'
+        fetch = ["fetch.py", wanted, "--lock", tmp_path / "lock.json"]
+        for words, told in (
+            (["submit.py", run_folder, "--tasks", "imdb", "--mode", "a_b", "--output", disk / "out"], "No space left"),
+            ([*fetch, "--mirror", tmp_path / "mirror", "--output", disk / "fetched.json"], "No space left"),
+            ([*fetch, "--mirror", disk / "mirror", "--output", tmp_path / "fetched.json"], "has room for 0"),
+        ):
+            command = [sys.executable, REPOSITORY / "scripts" / words[0], *words[1:]]
+            done = run(*command, cwd=REPOSITORY, **hub_environment(server, tmp_path / "cache"))
+            assert done.returncode == 2, done.stdout + done.stderr
+            (line,) = done.stderr.splitlines()
+            assert line.startswith("error: ") and str(disk) in line and told in line
+    record_trials("disk full: submission, mirror, list of what was fetched, named each time")
 
 
 def test_a_disk_that_turns_read_only(smoke_run, clone_on_disk, disk, record_trials):
