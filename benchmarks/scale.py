@@ -15,27 +15,17 @@ from pathlib import Path
 
 import stand_in
 import yaml
-from pipeline import REPOSITORY, copy_pipeline
+from pipeline import SCHEMA, copy_pipeline, large_grid
 
 from finegrid import grid
 from finegrid.config import complete, plans
-
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100, help="the grid has 100 cells for each (default: %(default)s)")
     seeds = parser.parse_args().seeds
-    config = {
-        "run": "scale",
-        "model": {"name": "none", "source": "embedded"},
-        "tasks": {"imdb": {"source": "embedded", "max_length": 8}},
-        "modes": {"full": {}, "bitfit": {}, "bitfit-head": {}, "frozen": {}, "layernorm": {"train": [".*LayerNorm.*"]}},
-        "batch_sizes": [8, 16, 32, 64, 128],
-        "learning_rates": ["1e-3", "3e-4", "1e-4", "3e-5"],
-        "seeds": list(range(seeds)),
-    }
+    config = large_grid(seeds)
     with tempfile.TemporaryDirectory() as folder:
         copy_pipeline(folder)
         Path(folder, "config", "scale.yaml").write_text(yaml.safe_dump(config))

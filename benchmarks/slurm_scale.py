@@ -16,11 +16,10 @@ import time
 from pathlib import Path
 
 import yaml
-from pipeline import FAKED, REPOSITORY, copy_pipeline
+from pipeline import FAKED, REPOSITORY, SCHEMA, copy_pipeline, large_grid
 
 from finegrid.config import complete, plans
 
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 COMMANDS = ("sbatch", "squeue", "sacct", "sacctmgr", "sshare", "sinfo", "scontrol", "scancel")
 # As profiles/slurm has it, and as its comments say.
 WAYS = {
@@ -39,15 +38,7 @@ def main() -> None:
     parser.add_argument("--way", choices=WAYS, default="groups", help="how cells are sent (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=100, help="the grid has 100 cells for each (default: %(default)s)")
     arguments = parser.parse_args()
-    config = {
-        "run": "scale",
-        "model": {"name": "none", "source": "embedded"},
-        "tasks": {"imdb": {"source": "embedded", "max_length": 8}},
-        "modes": {"full": {}, "bitfit": {}, "bitfit-head": {}, "frozen": {}, "layernorm": {}},
-        "batch_sizes": [8, 16, 32, 64, 128],
-        "learning_rates": ["1e-3", "3e-4", "1e-4", "3e-5"],
-        "seeds": list(range(arguments.seeds)),
-    }
+    config = large_grid(arguments.seeds)
     with tempfile.TemporaryDirectory() as folder:
         copy_pipeline(folder, FAKED)
         Path(folder, "config", "scale.yaml").write_text(yaml.safe_dump(config))
@@ -55,10 +46,7 @@ def main() -> None:
         Path(folder, "plans.json").write_text(json.dumps(all_plans))
         Path(folder, "bin").mkdir()
         for name in COMMANDS:
-            command = Path(folder, "bin", name)
-            interpreter, _, text = (REPOSITORY / "benchmarks" / "stand_in_slurm.py").read_text().partition("\n")
-            command.write_text(f"{interpreter.replace('/usr/bin/env python3', sys.executable)}\n{text}")
-            command.chmod(0o755)
+            Path(folder, "bin", name).symlink_to(REPOSITORY / "benchmarks" / "stand_in_slurm.py")
         seconds = send(folder, WAYS[arguments.way])
         submissions = [json.loads(line) for line in Path(folder, "submissions").read_text().splitlines()]
         print(json.dumps({"way": arguments.way, **count(Path(folder), submissions), "seconds": seconds}, indent=1))
@@ -69,7 +57,7 @@ def send(folder: str, way: list[str]) -> float:
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([f"{folder}/bin", str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "benchmarks"), f"{folder}/scripts"]),
+        "PYTHONPATH": f"{folder}/scripts",
         "SUBMISSIONS": f"{folder}/submissions",
     }
     started = time.perf_counter()
@@ -94,10 +82,7 @@ def count(folder: Path, submissions: list[dict]) -> dict:
     """Return what was submitted, what it asked for, and what was left in results/ and in .snakemake/."""
     training = [each for each in submissions if each["rules"] == ["finetune"]]
     asked = [each["minutes"] / 60 * len(each["numbers"]) for each in training]  # of wall time
-    sizes = {
-        name: [path.stat().st_size for path in (folder / name).rglob("*") if path.is_file()]
-        for name in ("results", ".snakemake")
-    }
+    files = {name: sum(path.is_file() for path in (folder / name).rglob("*")) for name in ("results", ".snakemake")}
     return {
         "cells": sum(each["jobs"] for each in training),
         "submissions": len(training),
@@ -108,7 +93,7 @@ def count(folder: Path, submissions: list[dict]) -> dict:
             sum(h * each["megabytes"] / 1000 for h, each in zip(asked, training, strict=True))
         ),
         "one_job": {key: max(each[key] for each in training) for key in ("processors", "megabytes", "minutes")},
-        **{f"files_in_{name.strip('.')}": len(of_files) for name, of_files in sizes.items()},
+        **{f"files_in_{name.strip('.')}": number for name, number in files.items()},
         "snakemake_peak_memory_mebibytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
     }
 

@@ -23,16 +23,21 @@ os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.update(OMP_NUM_THREADS="1")
 
 
+def active(**more) -> dict[str, str]:
+    """Return the environment of a shell in which this Python's is active, with more variables."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, **more}
+
+
 def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
     """Run a command, its output captured as text; the test reads the exit status."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
         list(map(str, command)),
         cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PATH": path, **environment},
+        env=active(**environment),
     )
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, damage, edit_config, planned_jobs, run, snakemake, without_cost
+from conftest import REPOSITORY, active, damage, edit_config, planned_jobs, run, snakemake, without_cost
 from handmade import make_run
 from hub_server import hub_environment, serve
 
@@ -149,11 +149,10 @@ def test_a_disk_that_turns_read_only(smoke_run, clone_on_disk, disk, record_tria
     assert "Traceback" not in done.stderr
     assert mount("-o", "remount,rw", disk)
     # And in the middle of a run: as soon as no file is open for writing.
-    environment = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(os.sys.executable), os.environ["PATH"]])}
     with subprocess.Popen(
         ["snakemake", "--cores", "1", "--configfile", "config/smoke.yaml"],
         cwd=clone_on_disk,
-        env=environment,
+        env=active(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import copy_pipeline, run, snakemake, without_cost
+from conftest import active, copy_pipeline, run, snakemake, without_cost
 from safetensors import safe_open
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml"]
@@ -20,11 +20,10 @@ KILLS = {"snakemake and its jobs": 15, "snakemake alone": 4, "a cell": 32}
 
 def kill_within(command, folder: Path, seconds: float, group: bool) -> bool:
     """Start a command and kill -9 it, or all of its group, after so many seconds; say whether it was still running."""
-    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=environment,
+        env=active(),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -101,7 +100,7 @@ def test_two_at_once_are_told_apart(clone):
     first = subprocess.Popen(
         SNAKEMAKE,
         cwd=clone,
-        env={**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+        env=active(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

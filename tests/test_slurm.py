@@ -1,13 +1,11 @@
 """The grid on a cluster: profiles/slurm on a real SLURM of one node."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import copy_pipeline, edit_config, run, without_cost
+from conftest import active, copy_pipeline, edit_config, run, without_cost
 from slurm_cluster import cluster, records, why_none
 
 pytestmark = pytest.mark.skipif(why_none() is not None, reason=str(why_none()))
@@ -30,11 +28,8 @@ def slurm(tmp_path_factory):
 def test_the_grid_runs_on_slurm_and_a_killed_job_is_tried_again(smoke_run, tmp_path):
     clone = copy_pipeline(tmp_path / "clone")
     before = len(records())
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (clone / "out").open("w+") as out:
-        process = subprocess.Popen(
-            COMMAND, cwd=clone, env={**os.environ, "PATH": path}, stdout=out, stderr=out, text=True
-        )
+        process = subprocess.Popen(COMMAND, cwd=clone, env=active(), stdout=out, stderr=out, text=True)
         killed = None
         while killed is None and process.poll() is None:
             running = [job for job in records()[before:] if job["JobState"] == "RUNNING"]
@@ -71,16 +66,8 @@ def test_cells_share_a_job_and_its_gpu(tmp_path):
     clone = copy_pipeline(tmp_path / "clone")
     before = len(records())
     grouped = [
-        *(
-            "--slurm-array-jobs",
-            "none",
-            "--jobs",
-            "100",
-            "--groups",
-            "finetune=cells",
-            "--group-components",
-            "cells=16",
-        ),
+        *("--slurm-array-jobs", "none", "--jobs", "100"),
+        *("--groups", "finetune=cells", "--group-components", "cells=16"),
         *("--set-resource-scopes", "cells_at_once=local", "--resources", "cells_at_once=2"),
         *("--set-resources", "finetune:slurm_partition=gpu", "finetune:gres=gpu:1"),
     ]

@@ -1,4 +1,6 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
+from functools import cache
+
 from finegrid import embedded_model, grid
 from finegrid.config import complete, local_files, plan, task_settings, wanted
 from finegrid.files import check_writable, read_json
@@ -71,6 +73,7 @@ def cells_of(plans):
     return [cell for its_plan in plans.values() for cell in grid.cells(its_plan)]
 
 
+@cache
 def incomplete_plans():
     """Return the plans of which at least one cell has no result yet."""
     return {
@@ -80,8 +83,9 @@ def incomplete_plans():
     }
 
 
+@cache
 def complete_plans():
-    """Return the plans of which every cell has a result."""
+    """Return the plans of which every cell has a result; asked for by each input of the partial comparison."""
     incomplete = incomplete_plans()
     return {key: its_plan for key, its_plan in PLANS.items() if key not in incomplete}
 
