@@ -23,11 +23,9 @@ from finegrid.config import complete, plans
 COMMANDS = ("sbatch", "squeue", "sacct", "sacctmgr", "sshare", "sinfo", "scontrol", "scancel")
 # As profiles/slurm has it, and as its comments say.
 WAYS = {
-    "arrays": [],
-    "jobs": ["--slurm-array-jobs", "none", "--jobs", "100"],
+    "jobs": [],
     "groups": [
-        *("--slurm-array-jobs", "none", "--jobs", "100", "--groups", "finetune=cells"),
-        *("--group-components", "cells=16"),
+        *("--groups", "finetune=cells", "--group-components", "cells=16"),
         *("--set-resource-scopes", "cells_at_once=local", "--resources", "cells_at_once=4"),
     ],
 }
@@ -81,12 +79,11 @@ def send(folder: str, way: list[str]) -> float:
 def count(folder: Path, submissions: list[dict]) -> dict:
     """Return what was submitted, what it asked for, and what was left in results/ and in .snakemake/."""
     training = [each for each in submissions if each["rules"] == ["finetune"]]
-    asked = [each["minutes"] / 60 * len(each["numbers"]) for each in training]  # of wall time
+    asked = [each["minutes"] / 60 for each in training]  # of wall time
     files = {name: sum(path.is_file() for path in (folder / name).rglob("*")) for name in ("results", ".snakemake")}
     return {
         "cells": sum(each["jobs"] for each in training),
         "submissions": len(training),
-        "jobs_of_slurm": sum(len(each["numbers"]) for each in training),
         "largest_submission_bytes": max(each["bytes"] for each in training),
         "processor_hours_asked": round(sum(h * each["processors"] for h, each in zip(asked, training, strict=True))),
         "gigabyte_hours_asked": round(

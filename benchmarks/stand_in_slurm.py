@@ -4,13 +4,11 @@
 Each submission is a line of JSON in the file that SUBMISSIONS names: its first words, its bytes, and its jobs.
 """
 
-import base64
 import itertools
 import json
 import os
 import re
 import sys
-import zlib
 from pathlib import Path
 
 import stand_in
@@ -18,7 +16,6 @@ import stand_in
 from finegrid import grid
 
 RESULTS = Path("results", "scale")
-LARGEST_ARRAY = 1001  # SLURM's default
 
 
 def main() -> None:
@@ -27,32 +24,23 @@ def main() -> None:
     if command == "sbatch":
         print(submit(sys.argv[1:], submissions))
     if command == "squeue":
-        for line in submissions.read_text().splitlines():
-            print("".join(f"{number}|COMPLETED\n" for number in json.loads(line)["numbers"]), end="")
+        print("".join(f"{number}|COMPLETED\n" for number in range(1, count(submissions) + 1)), end="")
     if command == "scontrol":
-        print(f"MaxArraySize = {LARGEST_ARRAY}\nMinJobAge = 3600 sec")
+        print("MinJobAge = 3600 sec")
+
+
+def count(submissions: Path) -> int:
+    return len(submissions.read_text().splitlines()) if submissions.exists() else 0
 
 
 def submit(words: list[str], submissions: Path) -> int:
     """Do the jobs of one submission, and write it down; return its number."""
     (wrapped,) = [word for word in words if word.startswith("--wrap=")]
-    commands, (first, last) = [wrapped], (1, 1)
-    for word in words:
-        if word.startswith("--array="):
-            first, last = map(int, word.removeprefix("--array=").split("-"))
-            if last >= LARGEST_ARRAY:
-                sys.exit("sbatch: error: Batch job submission failed: Invalid job array specification")
-            payload = re.search(r"--slurm-jobstep-array-execs=(\S*)", wrapped).group(1).strip("'\"")
-            compressed = json.loads(base64.b64decode(payload)).values()
-            commands += [zlib.decompress(bytes.fromhex(each)).decode() for each in compressed]
-    jobs = [job for command in commands for job in re.findall(r"'(\w+):(task=[^']*)'", command)]
+    jobs = re.findall(r"'(\w+):(task=[^']*)'", wrapped)
     for rule, wildcards in jobs:
         do(rule, dict(pair.split("=", 1) for pair in wildcards.split(",")))
-    number = len(submissions.read_text().splitlines()) + 1 if submissions.exists() else 1
-    numbers = [f"{number}_{task}" for task in range(first, last + 1)] if len(commands) > 1 else [str(number)]
     options = dict(itertools.pairwise(words))
     written = {
-        "numbers": numbers,
         "rules": sorted({rule for rule, _ in jobs}),
         "jobs": len(jobs),
         "bytes": sum(map(len, words)) + len(words),
@@ -62,7 +50,7 @@ def submit(words: list[str], submissions: Path) -> int:
     }
     with submissions.open("a") as file:
         file.write(json.dumps(written) + "\n")
-    return number
+    return count(submissions)
 
 
 def do(rule: str, job: dict) -> None:

@@ -93,35 +93,19 @@ def complete_plans():
 def check_submission():
     """Stop before anything runs where cells would be sent to a cluster in a way that Snakemake cannot.
 
-    Group jobs: in a DAG with a checkpoint they have any number of cells (issues 1217 and 1628 of Snakemake). Arrays:
-    version 2.8.0 of snakemake-executor-plugin-slurm drops jobs, and waits for them for ever, where it is not given all
-    that are ready at once (its issue 473); and it numbers the tasks of all its arrays in one row, of which SLURM takes
-    the numbers below MaxArraySize.
+    Group jobs: in a DAG with a checkpoint they have any number of cells (issues 1217 and 1628 of Snakemake). Arrays, by
+    version 2.8.0 of snakemake-executor-plugin-slurm: every task fails that ends before the first one has its results,
+    as it looks for those instead of its own; and jobs are dropped, and waited for without end, where not all that are
+    ready are sent at once (its issue 473).
     """
-    planned = [job.rule.name for job in workflow.dag.needrun_jobs()]
-    if "finetune" in workflow.group_settings.overwrite_groups:
-        if "choose" in planned:
-            sys.exit("error: groups: only of the target 'cells' the cells go in groups: snakemake cells ...")
-        return
+    grouped = "finetune" in workflow.group_settings.overwrite_groups
+    if grouped and any(job.rule.name == "choose" for job in workflow.dag.needrun_jobs()):
+        sys.exit("error: groups: only of the target 'cells' the cells go in groups: snakemake cells ...")
     arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
     if {"all", "finetune"} & set(re.split("[,; ]+", arrays)):
-        from snakemake_executor_plugin_slurm.utils import get_max_array_size
-
-        at_once = (
-            workflow.global_resources["cells_at_once"].value if "cells_at_once" in workflow.global_resources else None
+        sys.exit(
+            f"error: slurm-array-jobs: {arrays!r} has cells in it, which arrays lose; groups do not: docs/clusters.md"
         )
-        limits = {
-            "jobs": workflow.nodes,
-            "max-jobs-per-timespan": workflow.scheduling_settings.max_jobs_per_timespan.max_jobs,
-            "resources: cells_at_once": at_once,
-            "MaxArraySize of SLURM, less 1,": get_max_array_size(),
-        }
-        for name, limit in limits.items():
-            if limit is not None and limit < planned.count("finetune"):
-                sys.exit(
-                    f"error: slurm-array-jobs: {planned.count('finetune'):,} cells are to be trained and {name} is"
-                    f" {limit:,}; expected at least as many, or --slurm-array-jobs none (see docs/clusters.md)"
-                )
 
 
 def tell_missing_cells():
