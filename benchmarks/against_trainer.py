@@ -22,8 +22,9 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
-from finegrid import environment, grid
-from finegrid.config import complete, plans
+from finegrid.training import environment
+from finegrid.config import cell as grid
+from finegrid.config.definition import complete, plans
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"

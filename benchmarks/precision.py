@@ -17,11 +17,13 @@ from pathlib import Path
 import torch
 import yaml
 
-from finegrid import engine, environment, grid
-from finegrid import model as models
-from finegrid.config import complete, plan
-from finegrid.data import load_split
-from finegrid.metrics import score_all
+from finegrid.training import loop as engine
+from finegrid.training import environment
+from finegrid.config import cell as grid
+from finegrid.modeling import classifier as models
+from finegrid.config.definition import complete, plan
+from finegrid.data.tokens import load_split
+from finegrid.evaluation.metrics import score_all
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

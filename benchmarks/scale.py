@@ -17,8 +17,8 @@ import stand_in
 import yaml
 from pipeline import SCHEMA, copy_pipeline, large_grid
 
-from finegrid import grid
-from finegrid.config import complete, plans
+from finegrid.config import cell as grid
+from finegrid.config.definition import complete, plans
 
 
 def main() -> None:

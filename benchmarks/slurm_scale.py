@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from pipeline import FAKED, REPOSITORY, SCHEMA, copy_pipeline, large_grid
 
-from finegrid.config import complete, plans
+from finegrid.config.definition import complete, plans
 
 COMMANDS = ("sbatch", "squeue", "sacct", "sacctmgr", "sshare", "sinfo", "scontrol", "scancel")
 # As profiles/slurm has it, and as its comments say.

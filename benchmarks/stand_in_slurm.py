@@ -13,7 +13,7 @@ from pathlib import Path
 
 import stand_in
 
-from finegrid import grid
+from finegrid.config import cell as grid
 
 RESULTS = Path("results", "scale")
 

@@ -26,11 +26,12 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from finegrid import environment, grid
-from finegrid import model as models
-from finegrid.config import complete, plans
-from finegrid.embedded_model import FOLDER
-from finegrid.splits import load_splits
+from finegrid.training import environment
+from finegrid.config import cell as grid
+from finegrid.modeling import classifier as models
+from finegrid.config.definition import complete, plans
+from finegrid.modeling.bundled import FOLDER
+from finegrid.data.splits import load_splits
 
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrid import errors, grid, statistics
+from finegrid import errors
+from finegrid.config import cell as grid
+from finegrid.evaluation import statistics
 from finegrid.errors import InputError
 from finegrid.files import check_sha256, parse_json, read_json, write_json
-from finegrid.grid import MODE_FOLDER, canonical_json, cell_folder
-from finegrid.metrics import METRICS, predictions_of, score_all, scored_parts
-from finegrid.predictions import load_predictions
-from finegrid.results import all_ok, by_setting, read_cells, read_test
+from finegrid.config.cell import MODE_FOLDER, canonical_json, cell_folder
+from finegrid.evaluation.metrics import METRICS, predictions_of, score_all, scored_parts
+from finegrid.evaluation.predictions import load_predictions
+from finegrid.evaluation.results import all_ok, by_setting, read_cells, read_test
 from finegrid.seal import read_sealed
 
 SIGNIFICANT = 0.05

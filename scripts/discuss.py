@@ -4,10 +4,11 @@
 import argparse
 from pathlib import Path
 
-from finegrid import errors, published
-from finegrid.discussion import discuss
+from finegrid import errors
+from finegrid.evaluation import published
+from finegrid.reporting.discussion import discuss
 from finegrid.files import read_json, write_json, write_text
-from finegrid.markdown import escape
+from finegrid.reporting.markdown import escape
 
 
 def main() -> None:

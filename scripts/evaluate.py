@@ -12,7 +12,7 @@ from pathlib import Path
 from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import write_json
-from finegrid.results import read_any_metrics
+from finegrid.evaluation.results import read_any_metrics
 from finegrid.seal import read_sealed, seal
 
 
@@ -28,11 +28,12 @@ def main() -> None:
     gc.disable()  # as finetune.py does
     import torch
 
-    from finegrid import engine, environment
-    from finegrid import model as models
-    from finegrid.data import load_split
-    from finegrid.metrics import score_all
-    from finegrid.predictions import save_predictions
+    from finegrid.training import loop as engine
+    from finegrid.training import environment
+    from finegrid.modeling import classifier as models
+    from finegrid.data.tokens import load_split
+    from finegrid.evaluation.metrics import score_all
+    from finegrid.evaluation.predictions import save_predictions
 
     torch.set_num_threads(arguments.threads)
     device = environment.choose_device()

@@ -10,11 +10,11 @@ import argparse
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.chosen_card import chosen_card
+from finegrid.reporting.model_card import chosen_card
 from finegrid.errors import InputError
 from finegrid.files import make_folder, read_json, write_text
-from finegrid.grid import cell_folder
-from finegrid.results import best_seed, read_cells, read_test
+from finegrid.config.cell import cell_folder
+from finegrid.evaluation.results import best_seed, read_cells, read_test
 from finegrid.seal import read_sealed
 
 
@@ -46,7 +46,7 @@ def save_model(folder: Path, metrics: dict, trained: Path, backbone: str) -> Non
 
     Raises InputError if the cell did not start from this backbone or has other parameters than its mode trains.
     """
-    from finegrid import model as models
+    from finegrid.modeling import classifier as models
 
     task = metrics["config"]["task"]
     classes = task["classes"]

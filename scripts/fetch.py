@@ -8,7 +8,7 @@ backbone.py and prepare.py to check against. For a private or gated repository t
 import argparse
 
 from finegrid import errors
-from finegrid.download import fetch
+from finegrid.data.download import fetch
 from finegrid.files import parse_json, write_json
 
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.figures import curves, heatmap, look, names, parameters, retention, trials
+from finegrid.reporting.figures import curves, heatmap, look, names, parameters, retention, trials
 from finegrid.files import read_json, write_json
 
 OF_A_TASK = {"heatmap": heatmap.draw, "curves": curves.draw, "trials": trials.draw}

@@ -14,12 +14,13 @@ import os
 import time
 from pathlib import Path
 
-from finegrid import errors, progress
+from finegrid import errors
+from finegrid.training import progress
 from finegrid.errors import InputError
 from finegrid.files import parse_json, read_json, write_json
-from finegrid.grid import fingerprint
+from finegrid.config.cell import fingerprint
 from finegrid.seal import seal
-from finegrid.sourcecode import code_hash
+from finegrid.code_hash import code_hash
 
 
 def main() -> None:
@@ -38,11 +39,14 @@ def main() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic CUDA products need
     import torch
 
-    from finegrid import engine, environment, features, resume
-    from finegrid import model as models
-    from finegrid.data import load_split
-    from finegrid.metrics import score_all, to_maximise
-    from finegrid.predictions import save_predictions
+    from finegrid.training import loop as engine
+    from finegrid.training import environment
+    from finegrid.training.fast import features
+    from finegrid.training import resume
+    from finegrid.modeling import classifier as models
+    from finegrid.data.tokens import load_split
+    from finegrid.evaluation.metrics import score_all, to_maximise
+    from finegrid.evaluation.predictions import save_predictions
 
     torch.set_num_threads(arguments.threads)
     # AdamW's averages of a word not seen for 800 steps fade below 1e-38, where arithmetic takes twice as long.

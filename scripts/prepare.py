@@ -19,8 +19,8 @@ from tokenizers import Tokenizer
 from finegrid import errors
 from finegrid.errors import InputError
 from finegrid.files import parse_json, read_json, replacing, sha256, write_json
-from finegrid.rows import texts_of
-from finegrid.splits import Rows, load_splits
+from finegrid.data.readers import texts_of
+from finegrid.data.splits import Rows, load_splits
 
 # Architectures whose first position is the one after the padding token's number.
 COUNT_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")

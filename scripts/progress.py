@@ -18,11 +18,11 @@ from statistics import mean
 from tabulate import tabulate
 
 from finegrid import errors
-from finegrid.config import complete, plans, read_configfile
+from finegrid.config.definition import complete, plans, read_configfile
 from finegrid.errors import InputError
 from finegrid.files import is_alive, read_json
-from finegrid.grid import cell_folder, cells
-from finegrid.results import read_metrics
+from finegrid.config.cell import cell_folder, cells
+from finegrid.evaluation.results import read_metrics
 
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 REDRAW_SECONDS = 3

@@ -15,11 +15,12 @@ from pathlib import Path
 import yaml
 from markupsafe import Markup
 
-from finegrid import errors, notes
+from finegrid import errors
+from finegrid.reporting import footnotes as notes
 from finegrid.files import parse_json, read_json, write_text
 from finegrid.flow import draw
-from finegrid.metrics import shown
-from finegrid.pages import TEMPLATES, render
+from finegrid.evaluation.metrics import shown
+from finegrid.reporting.pages import TEMPLATES, render
 
 # What writes the tables, figures and this page; what trained the cells is with the comparison.
 PACKAGES = ["snakemake", "datasets", "tokenizers", "scikit-learn", "scipy", "statsmodels", "pandas", "matplotlib"]

@@ -15,9 +15,9 @@ from safetensors.numpy import load_file
 
 from finegrid import errors
 from finegrid.files import check_sha256, replacing, write_text
-from finegrid.grid import MODE_FOLDER, cell_folder
-from finegrid.metrics import predictions_of
-from finegrid.results import best_seed, read_any_metrics, read_test
+from finegrid.config.cell import MODE_FOLDER, cell_folder
+from finegrid.evaluation.metrics import predictions_of
+from finegrid.evaluation.results import best_seed, read_any_metrics, read_test
 from finegrid.seal import read_sealed
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the archive, so that equal predictions make equal archives

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pandas
 
-from finegrid import cost_tables, errors, notes, published_table, score_tables
+from finegrid.reporting import cost_tables
+from finegrid import errors
+from finegrid.reporting import footnotes as notes
+from finegrid.reporting import published_table
+from finegrid.reporting import score_tables
 from finegrid.files import read_json, write_json, write_text
-from finegrid.layout import Table, as_data, write_table
-from finegrid.published import read_published
+from finegrid.reporting.layout import Table, as_data, write_table
+from finegrid.evaluation.published import read_published
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A comparison written by hand, as compare.py would write it, for the tests of what is made from one."""
 
-from finegrid import statistics
+from finegrid.evaluation import statistics
 
 SPLITS = {
     "train": {"rows": 20_000, "origin": "official training split", "truncated_rows": 500, "empty_texts": 0},

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from finegrid.files import write_json
-from finegrid.grid import fingerprint
+from finegrid.config.cell import fingerprint
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE = ("Snakefile", "README.md", "environment.yml", "config", "models", "profiles", "scripts", "workflow")

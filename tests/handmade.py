@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finegrid import grid
+from finegrid.config import cell as grid
 from finegrid.files import write_json
 from finegrid.seal import seal
 

@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from transformers import AutoTokenizer
 
-from finegrid import reviews
+from finegrid.data import reviews
 from finegrid.files import sha256, write_json
-from finegrid.splits import Rows
-from finegrid.tasks import TASKS
+from finegrid.data.splits import Rows
+from finegrid.config.tasks import TASKS
 
 GOLDEN = Path(__file__).parent / "golden-anatomy"
 # [PAD] is not token 0 here, as it is not in every tokenizer.

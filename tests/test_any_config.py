@@ -10,11 +10,11 @@ from conftest import REPOSITORY, copy_pipeline, planned_jobs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finegrid import grid
-from finegrid.config import complete, plans
+from finegrid.config import cell as grid
+from finegrid.config.definition import complete, plans
 from finegrid.errors import InputError
-from finegrid.metrics import METRICS
-from finegrid.modes import MODES
+from finegrid.evaluation.metrics import METRICS
+from finegrid.config.modes import MODES
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 # As the Snakefile has them.

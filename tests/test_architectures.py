@@ -10,12 +10,13 @@ from test_data import split_of
 from test_engine import SETTINGS
 from transformers import AutoConfig, AutoModel
 
-from finegrid import engine, features
-from finegrid import model as models
-from finegrid.dropout import Dropout
-from finegrid.embedding import UsedRows
+from finegrid.training import loop as engine
+from finegrid.training.fast import features
+from finegrid.modeling import classifier as models
+from finegrid.training.fast.dropout import Dropout
+from finegrid.training.fast.embedding import UsedRows
 from finegrid.files import sha256
-from finegrid.modes import BIAS_KINDS, HEAD, MODES
+from finegrid.config.modes import BIAS_KINDS, HEAD, MODES
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 SHAPES = {

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid.grid import canonical_learning_rate
-from finegrid.results import all_ok, best_seed, merit, score
+from finegrid.config.cell import canonical_learning_rate
+from finegrid.evaluation.results import all_ok, best_seed, merit, score
 
 
 def cell(score: float, loss: float = 0.5, status: str = "ok", metric: str = "accuracy") -> dict:

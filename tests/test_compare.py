@@ -11,10 +11,10 @@ from conftest import edit_result, run
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
-from finegrid import grid
+from finegrid.config import cell as grid
 from finegrid.errors import InputError
 from finegrid.files import sha256
-from finegrid.metrics import score_all
+from finegrid.evaluation.metrics import score_all
 
 
 def read(path):

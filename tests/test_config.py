@@ -6,8 +6,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, edit_config, snakemake
 
-from finegrid import grid
-from finegrid.config import complete, plan, plans, wanted
+from finegrid.config import cell as grid
+from finegrid.config.definition import complete, plan, plans, wanted
 from finegrid.errors import InputError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"

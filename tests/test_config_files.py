@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, copy_pipeline, run
 
-from finegrid.config import complete, read_configfile
+from finegrid.config.definition import complete, read_configfile
 from finegrid.errors import InputError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"

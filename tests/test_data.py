@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from prepare import check_max_length
 from tokenizers import Tokenizer
 
-from finegrid import reviews
-from finegrid.data import Split, collate, load_split
+from finegrid.data import reviews
+from finegrid.data.tokens import Split, collate, load_split
 from finegrid.errors import InputError
-from finegrid.tasks import TASKS
+from finegrid.config.tasks import TASKS
 
 HELD_OUT = TASKS["imdb"]["held_out"]
 

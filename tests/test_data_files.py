@@ -16,7 +16,7 @@ import pytest
 from conftest import REPOSITORY, run
 
 from finegrid import errors
-from finegrid.data import load_split
+from finegrid.data.tokens import load_split
 from finegrid.files import read_json
 
 BACKBONE = REPOSITORY / "models" / "embedded-bert-tiny"

@@ -12,7 +12,7 @@ from conftest import REPOSITORY, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid import discussion
+from finegrid.reporting import discussion
 from finegrid.files import write_json
 
 RATES = ("3e-4", "1e-2")

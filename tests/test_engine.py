@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from test_data import split_of
 from transformers import BertConfig, BertForSequenceClassification, get_linear_schedule_with_warmup
 
-from finegrid import engine, features
-from finegrid import model as models
-from finegrid.modes import MODES
-from finegrid.schedule import learning_rate_at
-from finegrid.unpadded import use_unpadded
+from finegrid.training import loop as engine
+from finegrid.training.fast import features
+from finegrid.modeling import classifier as models
+from finegrid.config.modes import MODES
+from finegrid.training.schedule import learning_rate_at
+from finegrid.training.fast.unpadded import use_unpadded
 
 
 def tiny_model(dropout: float = 0.0, unpadded: bool = False) -> BertForSequenceClassification:

@@ -15,13 +15,13 @@ from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, pipeline
 
-from finegrid import model as models
-from finegrid import reviews
-from finegrid.chosen_card import chosen_card
+from finegrid.modeling import classifier as models
+from finegrid.data import reviews
+from finegrid.reporting.model_card import chosen_card
 from finegrid.files import check_sha256, read_json
-from finegrid.grid import cell_folder
+from finegrid.config.cell import cell_folder
 from finegrid.seal import seal
-from finegrid.tasks import TASKS
+from finegrid.config.tasks import TASKS
 
 CELLS = "results/smoke/cells/imdb"
 EXPORT = "results/smoke/export/imdb"

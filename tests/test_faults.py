@@ -15,7 +15,7 @@ from handmade import make_run
 from hub_server import hub_environment, serve
 
 from finegrid.errors import InputError
-from finegrid.results import read_metrics
+from finegrid.evaluation.results import read_metrics
 
 CELLS = "results/smoke/cells/imdb"
 CELL = f"{CELLS}/full/bs16_lr3e-4_seed0"

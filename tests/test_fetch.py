@@ -11,7 +11,8 @@ from conftest import REPOSITORY, run
 from hub_server import ENDLESS, REVISION, digest, hub_environment, serve
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from finegrid import download, hub
+from finegrid.data import download
+from finegrid.data import mirror as hub
 from finegrid.errors import InputError
 
 MODEL, GLUE = "models/someone/tiny", "datasets/nyu-mll/glue"

@@ -12,8 +12,8 @@ from conftest import REPOSITORY, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid.figures import curves, heatmap, look, names, parameters, retention, trials
-from finegrid.metrics import METRICS
+from finegrid.reporting.figures import curves, heatmap, look, names, parameters, retention, trials
+from finegrid.evaluation.metrics import METRICS
 
 RATES, SIZES = ["1e-4", "3e-4"], [8, 16]
 

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForPreTraining
 
 from finegrid.errors import InputError
 from finegrid.files import make_folder
-from finegrid.hub_model import make_hub_model
+from finegrid.modeling.hub import make_hub_model
 
 SETTINGS = {"name": "tiny", "source": "mirror", "repo": "someone/tiny"}
 ABSURD = b'{"embeddings.LayerNorm.bias":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'

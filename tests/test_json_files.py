@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from finegrid.data import load_split
-from finegrid.download import fetch
+from finegrid.data.tokens import load_split
+from finegrid.data.download import fetch
 from finegrid.errors import InputError
 from finegrid.files import read_json
-from finegrid.results import read_any_metrics, read_test
+from finegrid.evaluation.results import read_any_metrics, read_test
 from finegrid.seal import read_sealed
 
 NOT_JSON = {

@@ -13,7 +13,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from contextlib import nullcontext
 import torch
-from finegrid.lean_transformers import lean
+from finegrid.modeling.lean_transformers import lean
 torch.manual_seed(0)
 size = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
 with lean() if sys.argv[2] == "lean" else nullcontext():
@@ -22,7 +22,7 @@ with lean() if sys.argv[2] == "lean" else nullcontext():
 ids = torch.tensor([[1, 2, 3], [4, 5, 0]])
 logits = model(input_ids=ids, attention_mask=(ids != 0).long()).logits
 if sys.argv[2] == "lean":
-    from finegrid.optimiser import AdamW
+    from finegrid.training.optimiser import AdamW
     optimiser = AdamW(list(model.parameters()), 0.0)
     logits.sum().backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid.metrics import METRICS, predictions_of, score_all, score_names, shown, to_maximise
+from finegrid.evaluation.metrics import METRICS, predictions_of, score_all, score_names, shown, to_maximise
 
 # 6 of 10 are of class 1, of which 4 are found; 1 of the other 4 is taken for one of them.
 LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])

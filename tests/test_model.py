@@ -7,11 +7,11 @@ import torch
 from test_data import split_of
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
 
-from finegrid import engine
-from finegrid import model as models
+from finegrid.training import loop as engine
+from finegrid.modeling import classifier as models
 from finegrid.errors import InputError
 from finegrid.files import sha256
-from finegrid.modes import MODES
+from finegrid.config.modes import MODES
 
 
 @pytest.fixture(scope="module")

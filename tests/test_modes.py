@@ -11,12 +11,13 @@ from safetensors.torch import load_file
 from test_engine import SETTINGS, tiny_model, tiny_split
 from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
 
-from finegrid import engine, unpadded
-from finegrid import model as models
-from finegrid.data import collate
+from finegrid.training import loop as engine
+from finegrid.training.fast import unpadded
+from finegrid.modeling import classifier as models
+from finegrid.data.tokens import collate
 from finegrid.errors import InputError
 from finegrid.files import sha256
-from finegrid.modes import BIAS_KINDS, EVERYTHING, HEAD, MODES
+from finegrid.config.modes import BIAS_KINDS, EVERYTHING, HEAD, MODES
 
 HEAD_NAMES = {"classifier.weight", "classifier.bias"}
 LAYERS = "bert.encoder.layer"
@@ -338,7 +339,7 @@ def test_what_cannot_be_merged_is_told(backbone):
 PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from finegrid import model as models
+from finegrid.modeling import classifier as models
 settings = json.loads(sys.argv[3])
 model, _ = models.load_classifier(sys.argv[2], 2, 0)
 models.apply_mode(model, settings, 0)

@@ -12,12 +12,13 @@ from transformers import (
     set_seed,
 )
 
-from finegrid import engine, reviews
-from finegrid import model as models
-from finegrid.data import Split
-from finegrid.embedded_model import FOLDER
-from finegrid.modes import MODES
-from finegrid.tasks import TASKS
+from finegrid.training import loop as engine
+from finegrid.data import reviews
+from finegrid.modeling import classifier as models
+from finegrid.data.tokens import Split
+from finegrid.modeling.bundled import FOLDER
+from finegrid.config.modes import MODES
+from finegrid.config.tasks import TASKS
 
 BATCH_SIZE, ROWS, EPOCHS = 8, 400, 2
 

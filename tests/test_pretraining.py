@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from finegrid import embedded_model, pretraining
+from finegrid.modeling import bundled as embedded_model
+from finegrid import pretraining
 from finegrid.errors import InputError
 from finegrid.files import sha256
 from finegrid.model_card import model_card

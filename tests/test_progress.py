@@ -11,8 +11,8 @@ import progress
 import pytest
 from conftest import REPOSITORY, edit_config, edit_result, run
 
-from finegrid import progress as signs
-from finegrid.grid import cell_folder
+from finegrid.training import progress as signs
+from finegrid.config.cell import cell_folder
 
 NOW = 1_000_000.0
 CONFIG = "config/smoke.yaml"

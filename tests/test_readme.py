@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, run
 
-from finegrid.config import complete
+from finegrid.config.definition import complete
 
 
 def blocks(language: str) -> list[str]:

@@ -7,8 +7,11 @@ import yaml
 from conftest import REPOSITORY
 from test_tables import MAKERS
 
-from finegrid import discussion, figures, layout, published
-from finegrid.config import complete, plans
+from finegrid.reporting import discussion
+from finegrid.reporting import figures
+from finegrid.reporting import layout
+from finegrid.evaluation import published
+from finegrid.config.definition import complete, plans
 
 REFERENCE = REPOSITORY / "results" / "reference"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_engine import tiny_model, tiny_split
 
-from finegrid import engine, features, resume
-from finegrid import model as models
+from finegrid.training import loop as engine
+from finegrid.training.fast import features
+from finegrid.training import resume
+from finegrid.modeling import classifier as models
 
 SETTINGS = {"batch_size": 5, "learning_rate": 1e-2, "epochs": 4, "weight_decay": 0, "warmup": 0.1}
 SETTINGS |= {"max_grad_norm": 1.0, "seed": 1, "device": "cpu", "dtype": torch.float32}

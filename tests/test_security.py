@@ -25,9 +25,9 @@ from audit import normalised, read_pins
 from conftest import REPOSITORY, run
 from hub_server import hub_environment, serve
 
-from finegrid.config import complete
+from finegrid.config.definition import complete
 from finegrid.errors import InputError
-from finegrid.rows import read_rows
+from finegrid.data.readers import read_rows
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 SCRIPTS = sorted((REPOSITORY / "scripts").rglob("*.py"))

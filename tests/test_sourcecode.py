@@ -2,7 +2,7 @@
 
 import ast
 
-from finegrid import sourcecode
+from finegrid import code_hash as sourcecode
 
 
 def modules(script: str) -> set[str]:

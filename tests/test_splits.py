@@ -9,9 +9,9 @@ from conftest import snakemake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid import splits
+from finegrid.data import splits
 from finegrid.errors import InputError
-from finegrid.rows import read_labels, read_rows
+from finegrid.data.readers import read_labels, read_rows
 
 CLASSES = ["bad", "good"]
 TASK = {"name": "mine", "source": "files", "text": ["title", "body"], "label": "stars", "classes": CLASSES}

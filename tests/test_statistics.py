@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from finegrid import statistics
-from finegrid.metrics import METRICS
+from finegrid.evaluation import statistics
+from finegrid.evaluation.metrics import METRICS
 
 
 def test_the_spread_of_scores():

@@ -12,9 +12,9 @@ from submit import main, spell
 
 from finegrid.errors import InputError
 from finegrid.files import sha256
-from finegrid.grid import cell_folder
-from finegrid.results import read_test
-from finegrid.tasks import TASKS
+from finegrid.config.cell import cell_folder
+from finegrid.evaluation.results import read_test
+from finegrid.config.tasks import TASKS
 
 NUMBERS, ENTAILED = ["0", "1"], ["entailment", "not_entailment"]
 # As on the page of the benchmark's server; rows are those of the official test files, with the header.

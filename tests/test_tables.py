@@ -15,7 +15,12 @@ from conftest import REPOSITORY, edit_config, run, snakemake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid import cost_tables, layout, notes, published, published_table, score_tables
+from finegrid.reporting import cost_tables
+from finegrid.reporting import layout
+from finegrid.reporting import footnotes as notes
+from finegrid.evaluation import published
+from finegrid.reporting import published_table
+from finegrid.reporting import score_tables
 from finegrid.errors import InputError
 from finegrid.files import write_json
 

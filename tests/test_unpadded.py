@@ -11,9 +11,9 @@ from test_data import split_of
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForSequenceClassification
 
-from finegrid import unpadded
-from finegrid.data import collate
-from finegrid.dropout import Dropout, replace_dropout
+from finegrid.training.fast import unpadded
+from finegrid.data.tokens import collate
+from finegrid.training.fast.dropout import Dropout, replace_dropout
 
 
 def bert_tiny(dropout: float = 0.0) -> BertForSequenceClassification:

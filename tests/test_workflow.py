@@ -7,9 +7,10 @@ import shutil
 import pytest
 from conftest import damage, edit, edit_config, edit_result, planned_jobs, run, snakemake, without_cost
 
-from finegrid import engine, environment
-from finegrid import model as models
-from finegrid.data import load_split
+from finegrid.training import loop as engine
+from finegrid.training import environment
+from finegrid.modeling import classifier as models
+from finegrid.data.tokens import load_split
 
 CELLS = "results/smoke/cells/imdb"
 # All that a change to the cells of one mode leads to, up to the checkpoint.

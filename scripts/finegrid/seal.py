@@ -4,7 +4,7 @@ from pathlib import Path
 
 from finegrid.errors import InputError
 from finegrid.files import read_json, sha256
-from finegrid.grid import fingerprint
+from finegrid.config.cell import fingerprint
 
 
 def seal(result: dict, folder, *names: str) -> dict:

@@ -1,11 +1,12 @@
 # What the rules share: the checked configuration, the plans of the grid, the folders.
 from functools import cache
 
-from finegrid import embedded_model, grid
-from finegrid.config import complete, local_files, plan, task_settings, wanted
+from finegrid.modeling import bundled as embedded_model
+from finegrid.config import cell as grid
+from finegrid.config.definition import complete, local_files, plan, task_settings, wanted
 from finegrid.files import check_writable, read_json
 from finegrid.seal import read_sealed
-from finegrid.sourcecode import code_hash
+from finegrid.code_hash import code_hash
 
 # Relative, so that a run that is moved or copied is still the same run.
 CONFIG_FILE = Path(os.path.relpath(["config/config.yaml", *workflow.config_settings.configfiles][-1]))

@@ -1,5 +1,5 @@
 # Which configuration a run has, and that its files can be read.
-from finegrid.config import read_configfile
+from finegrid.config.definition import read_configfile
 from finegrid.errors import InputError
 
 # Snakemake does not say where a file is no YAML, nor that it drops the first of two equal keys.

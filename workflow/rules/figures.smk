@@ -1,5 +1,5 @@
 # The comparison as figures. Each is known by its name here, and drawn even where there is little to draw.
-from finegrid import figures
+from finegrid.reporting import figures
 
 
 localrules:

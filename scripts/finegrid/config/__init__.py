@@ -1,0 +1,1 @@
+"""What a run is: its configuration, made into typed objects once."""

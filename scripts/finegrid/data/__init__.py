@@ -1,0 +1,1 @@
+"""From a user's files, the hub's mirror or a package to the token arrays that a cell reads."""

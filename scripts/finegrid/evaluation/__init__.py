@@ -1,0 +1,1 @@
+"""Scores, selection, statistics and the comparison of modes. No torch."""

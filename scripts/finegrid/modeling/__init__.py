@@ -1,0 +1,1 @@
+"""The pretrained encoder, its classifier, and which parameters train."""

@@ -1,0 +1,72 @@
+"""Adapters of the package peft, put into a transformers model that stays one.
+
+peft and what it needs are imported only by cells that have adapters.
+"""
+
+from dataclasses import fields
+
+import torch
+
+from finegrid.errors import InputError
+from finegrid.modeling.lean_transformers import lean
+
+# What a mode says in its own way, the methods that need more than the loss of the task, and those that load adapters of
+# others, from the network, too, which only fetch.py may use.
+IN_TRAIN = "modules_to_save"
+OWN_LOOP = ("ADALORA",)
+LOADING = ("XLORA",)
+
+
+def add_adapters(model, settings: dict, seed: int) -> None:
+    """Put the adapters that `settings` describe, peft's configuration, into a model; draw them from `seed`.
+
+    Afterwards only the adapters train. Raises InputError if peft has no such method or key, or refuses it.
+    """
+    with lean(hidden=("scipy",)):  # peft needs accelerate
+        import peft
+        from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+        methods = {method.value: config for method, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+        name = settings["peft_type"]
+        if name not in methods:
+            raise InputError(f"mode: peft.peft_type: unknown method {name!r}; expected one of {', '.join(methods)}")
+        known = [field.name for field in fields(methods[name]) if field.init and field.name != IN_TRAIN]
+        for key in settings:
+            if key == IN_TRAIN:
+                raise InputError(f"mode: peft.{key}: list in 'train' what trains besides the adapters")
+            if key not in known:
+                raise InputError(f"mode: peft: unknown key {key!r}; {name} has {', '.join(known)}")
+        if name in LOADING:
+            raise InputError(
+                f"mode: peft.peft_type: {name} loads trained adapters from elsewhere, which is not supported"
+            )
+        if name in OWN_LOOP:
+            raise InputError(f"mode: peft.peft_type: {name} needs a training loop of its own")
+        if issubclass(methods[name], peft.PromptLearningConfig):
+            raise InputError(f"mode: peft.peft_type: {name} learns virtual tokens, which finegrid has no room for")
+        torch.manual_seed(seed)
+        try:
+            peft.inject_adapter_in_model(peft.get_peft_config(settings), model)
+        except Exception as error:  # whatever peft and torch make of a value that is none
+            raise InputError(f"mode: peft: {' '.join(str(error).split())} ({type(error).__name__})") from error
+
+
+def merge_adapters(model):
+    """Merge a model's adapters into its weights, in place: it is a plain transformers model again. Returns it.
+
+    Raises InputError if the method cannot be merged. A model without adapters stays as it is.
+    """
+    if not hasattr(model, "peft_config"):
+        return model
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            try:
+                layer.merge(safe_merge=True)
+            except (NotImplementedError, ValueError) as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"{type(layer).__name__}: its adapters cannot be merged: {reason}") from error
+            model.set_submodule(name, layer.get_base_layer())
+    del model.peft_config
+    return model

@@ -1,0 +1,1 @@
+"""Tables, figures, discussion and pages, all made from the comparison. No torch."""

@@ -1,0 +1,70 @@
+"""Word embeddings whose training costs what the texts use, not what the vocabulary holds.
+
+AdamW without weight decay leaves a row alone that never had a gradient. So only the rows of tokens that
+stand in the training split are trained, and of their gradient only the rows of a batch are written and
+cleared. The numbers are those of training all rows.
+"""
+
+import torch
+
+from finegrid.data.tokens import Split
+from finegrid.modeling.sparse_subset import entries_of
+
+
+class Lookup(torch.autograd.Function):
+    """Rows of word embeddings, [...] to [..., hidden size]; their gradient is added to the parameter's as it comes."""
+
+    @staticmethod
+    def forward(ctx, weight, ids, embedding):
+        ctx.ids, ctx.embedding = ids.flatten(), embedding
+        return weight.index_select(0, ctx.ids).unflatten(0, ids.shape)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        ctx.embedding.add_gradient(ctx.ids, gradient.flatten(0, -2))
+        return None, None, None
+
+
+def trains_whole(model) -> bool:
+    """Whether all rows of a model's word embeddings train, as UsedRows needs it."""
+    module = model.get_input_embeddings()
+    # A module of another type, such as an adapter's, does more than look up.
+    return type(module) is torch.nn.Embedding and module.weight.requires_grad and entries_of(module.weight) is None
+
+
+class UsedRows:
+    """Within `with used_rows:` a model's word embeddings hold the rows that `split` uses, and no other.
+
+    `split`: the split with its tokens numbered accordingly. `part`: the parameter [used rows, hidden size].
+    """
+
+    def __init__(self, model, split: Split):
+        self.module = model.get_input_embeddings()
+        self.whole = self.module.weight
+        # The padding token and those before it keep their numbers, as models ask for it by its number.
+        first = torch.arange((model.config.pad_token_id or 0) + 1, dtype=split.input_ids.dtype)
+        used = torch.cat([first, split.input_ids]).unique()
+        self.split = split._replace(input_ids=torch.searchsorted(used, split.input_ids, out_int32=True))
+        self.rows = used.long().to(self.whole.device)
+        self.part = torch.nn.Parameter(self.whole.detach()[self.rows])
+        self.gradient = torch.zeros_like(self.part)  # lasts, as making it anew takes longer than a small batch
+        self.written = []  # int64 [tokens] each: its rows that may not be 0
+
+    def __enter__(self):
+        self.module.weight = self.part
+        self.module.forward = lambda ids: Lookup.apply(self.part, ids, self)
+
+    def __exit__(self, *_):
+        del self.module.forward
+        self.module.weight = self.whole
+        self.whole.data[self.rows] = self.part.data
+
+    def add_gradient(self, ids, gradient) -> None:
+        """Add the gradient of rows `ids` [tokens], [tokens, hidden size], to the parameter's, which may be None."""
+        if self.part.grad is None:
+            for rows in self.written:
+                self.gradient.index_fill_(0, rows, 0)
+            self.written.clear()
+            self.part.grad = self.gradient
+        self.gradient.index_add_(0, ids, gradient)
+        self.written.append(ids)
