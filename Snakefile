@@ -1,5 +1,4 @@
 # finegrid: fine-tune one cell per (task, mode, batch size, learning rate, seed), then compare the modes.
-import json
 import os
 import re
 import sys
@@ -9,51 +8,46 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
-# The scripts run by the Python that runs Snakemake, whether or not its environment is activated.
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+# Code, templates, the bundled model and the published scores are found from here; results and the user's own files from
+# the working directory. So finegrid runs in any folder, and as a module of another workflow.
+# Relative, so a folder that is moved or copied with its results has nothing to remake.
+HOME = Path(os.path.relpath(workflow.current_basedir.get_path_or_uri(secret_free=True)))
+sys.path.insert(0, str(HOME.resolve() / "scripts"))
 
 
-include: "workflow/rules/lock.smk"
 include: "workflow/rules/configuration.smk"
 include: "workflow/rules/common.smk"
 
 
 wildcard_constraints:
-    task="|".join(map(re.escape, config["tasks"])),
-    mode="|".join(map(re.escape, config["modes"])),
+    task="|".join(map(re.escape, CONFIG.tasks)),
+    mode="|".join(map(re.escape, CONFIG.modes)),
     batch_size="[1-9][0-9]*",
     learning_rate="[1-9]([.][0-9]*[1-9])?e-?[0-9]+",
     seed="0|[1-9][0-9]*",
-    order=f"({'|'.join(ORDERS)})",  # an empty constraint would be none
 
 
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/prepare.smk"
-include: "workflow/rules/anatomy.smk"
-include: "workflow/rules/finetune.smk"
-include: "workflow/rules/summarise.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/submit.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/selection.smk"
+include: "workflow/rules/reporting.smk"
 include: "workflow/rules/export.smk"
-include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        CHOICES,
         TABLES,
         FIGURES,
         DISCUSSION,
         SUBMISSIONS,
-        ANATOMY,
+        INPUT_PAGES,
         REPORT,
 
 
 onstart:
-    check_submission()
+    refuse_job_arrays()
 
 
 onerror:
-    tell_missing_cells()
+    print_missing_cells()

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
+# The configuration comes to a job as a parameter, and errors are words: an edited message retrains nothing.
+WITHOUT_EFFECT = ("finegrid.errors", *(f"finegrid.config.{name}" for name in ("definition", "types", "resolve")))
 
 
 @cache
@@ -23,8 +25,13 @@ def syntax_hash(paths) -> str:
     """Hash the syntax trees of some files, without comments and docstrings."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        digest.update(path.name.encode() + b"\0" + ast.dump(_tree(path)).encode() + b"\0")
+        digest.update(_module_name(path).encode() + b"\0" + ast.dump(_tree(path)).encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _module_name(path: Path) -> str:
+    """Return where a file is below scripts/, so a clone in another folder has the same hash."""
+    return path.relative_to(SCRIPTS).as_posix() if path.is_relative_to(SCRIPTS) else path.name
 
 
 @cache
@@ -51,9 +58,16 @@ def _modules(path: Path, found: frozenset = frozenset()) -> frozenset:
             names = [alias.name for alias in node.names]
         else:
             continue
-        for name in names:
-            place = SCRIPTS.joinpath(*name.split("."))
-            for module in (place.with_suffix(".py"), place / "__init__.py"):
-                if name.startswith("finegrid.") and module.exists() and module not in found:
-                    found = _modules(module, found)
+        for module in (module for name in names for module in _files(name)):
+            if module not in found:
+                found = _modules(module, found)
     return found
+
+
+def _files(name: str) -> list[Path]:
+    """Return the files that importing a module of finegrid runs: its packages' and its own; none of other names."""
+    parts = name.split(".")
+    if parts[0] != "finegrid" or name in WITHOUT_EFFECT:
+        return []
+    packages = [SCRIPTS.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    return [path for path in (*packages, SCRIPTS.joinpath(*parts).with_suffix(".py")) if path.exists()]

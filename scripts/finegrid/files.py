@@ -1,10 +1,11 @@
-"""Files that are there whole or not at all, and that are what they say they are."""
+"""Files that exist whole or not at all, and that are what they say they are."""
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,16 +15,16 @@ from finegrid.errors import InputError
 
 @contextlib.contextmanager
 def replacing(path):
-    """Give a temporary name beside `path`; on success its file is fsynced and renamed to `path`.
+    """Give a temporary name beside `path`; on success that file is fsynced and renamed to `path`.
 
     Write to it directly: safetensors' save_file makes a temporary file of its own, which nobody would remove.
 
-    Killed at any moment this leaves the old file or the new one, never a part of one; and a temporary file, which
-    the next one to write this file removes.
+    Killed at any moment this leaves the old file or the new one, never a part of one, and perhaps a temporary file,
+    which the next write of this file on the same host removes.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -36,12 +37,20 @@ def replacing(path):
         raise
     finally:
         temporary.unlink(missing_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not is_alive(int(left.name.split(".")[-2])):
-            left.unlink(missing_ok=True)
+    for abandoned in _abandoned(path.parent, rf"\.{re.escape(path.name)}\.{re.escape(platform.node())}\.(\d+)\.tmp"):
+        abandoned.unlink(missing_ok=True)
 
 
-def is_alive(process: int) -> bool:
+def _abandoned(folder: Path, pattern: str) -> list[Path]:
+    """List the entries of a folder whose whole name matches a pattern with the number of a process that is gone.
+
+    Process numbers are those of this host, so the pattern has to hold its name.
+    """
+    matches = ((path, re.fullmatch(pattern, path.name)) for path in folder.iterdir())
+    return [path for path, match in matches if match and not _is_alive(int(match[1]))]
+
+
+def _is_alive(process: int) -> bool:
     """Whether there is a process of this number."""
     try:
         os.kill(process, 0)
@@ -67,17 +76,16 @@ def make_folder(folder, make) -> None:
     """Fill a folder with what `make(temporary folder)` writes, and with provenance.json.
 
     That holds the data that `make` returns and, as "files", the sha256 of every other file. The files are made
-    beside their place and then moved: a folder that has a provenance.json is whole. Raises InputError if a file
+    beside their place and then moved: a folder with a provenance.json is whole. Raises InputError if a file
     cannot be written.
     """
     from safetensors import SafetensorError  # here, as Snakemake's parsing makes no folder
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".making-*-*"):
-        if not is_alive(int(left.name.split("-")[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".making-{os.getpid()}-") as temporary:
+    for abandoned in _abandoned(folder, rf"\.making-{re.escape(platform.node())}-(\d+)-.*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".making-{platform.node()}-{os.getpid()}-") as temporary:
         try:
             provenance = make(Path(temporary))
         except (OSError, SafetensorError) as error:  # a full disk's: the one names no file, the other is no OSError
@@ -125,8 +133,6 @@ def parse_json(text: str, name: str):
 
     try:
         return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
-    except RecursionError:
-        raise InputError(f"{name}: not JSON (it is nested too deep)") from None
     except ValueError as error:
         raise InputError(f"{name}: not JSON ({error})") from None
 
@@ -153,8 +159,6 @@ def read_yaml(path):
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except RecursionError:
-        reason = "it is nested too deep"
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = ", ".join(filter(None, [error.context, error.problem]))
@@ -162,6 +166,16 @@ def read_yaml(path):
     except (yaml.YAMLError, ValueError) as error:  # 2026-13-13 and bytes that are no text, too
         reason = str(error)
     raise InputError(f"{path}: not YAML ({' '.join(reason.split())})")
+
+
+def canonical_json(data) -> str:
+    """Spell data as JSON in one way only: sorted keys, no spaces. Raises ValueError on NaN."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def fingerprint(data) -> str:
+    """Return the sha256, hexadecimal, of data as canonical JSON."""
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
 
 def sha256(path) -> str:

@@ -1,143 +1,93 @@
-# What the rules share: the checked configuration, the plans of the grid, the folders.
+# What the rules share: the plans of the grid, the folders, the commands.
+import shlex
 from functools import cache
 
-from finegrid.modeling import bundled as embedded_model
-from finegrid.config import cell as grid
-from finegrid.config.definition import complete, local_files, plan, task_settings, wanted
-from finegrid.files import check_writable, read_json
-from finegrid.seal import read_sealed
+from snakemake.settings.types import DeploymentMethod
+
 from finegrid.code_hash import code_hash
+from finegrid.config.cell import CELL_FOLDER, CHOSEN_FOLDER, MODE_FOLDER, plans
+from finegrid.config.hub_files import hub_files, local_files
+from finegrid.files import canonical_json, check_writable
+from finegrid.records import as_json
 
-# Relative, so that a run that is moved or copied is still the same run.
-CONFIG_FILE = Path(os.path.relpath(["config/config.yaml", *workflow.config_settings.configfiles][-1]))
-try:
-    config = complete(
-        config,
-        Path(workflow.basedir, "workflow/schemas/config.schema.yaml"),
-        str(CONFIG_FILE),
-    )
-    check_writable(f"results/{config['run']}")
-except InputError as error:
-    sys.exit(f"error: {error}")
-
-RUN = f"results/{config['run']}"
-BACKBONE = f"{RUN}/backbone"
+RUN = f"results/{CONFIG.run}"
+BASE_MODEL = f"{RUN}/base_model"
 DATA = f"{RUN}/data/{{task}}"
-MODE = f"{RUN}/{grid.MODE_FOLDER}"
-CELL = f"{RUN}/{grid.CELL_FOLDER}"
+MODE = f"{RUN}/{MODE_FOLDER}"
+CELL = f"{RUN}/{CELL_FOLDER}"
+CHOSEN = f"{RUN}/{CHOSEN_FOLDER}"
+PLANS = {plan.key: plan for plan in plans(CONFIG)}
+HUB_FILES = hub_files(CONFIG)
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
-WANTED = wanted(config)
-ORDERS = {grid.order_suffix(seed): seed for seed in config.get("data_order_seeds", [None])}
-PLANS = {(task, mode): plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]}
+SCRIPTS = HOME / "scripts"
+TEMPLATES = HOME / "workflow" / "report"
+# The Python that runs Snakemake, whether or not its environment is activated; with conda that of the rule's own.
+with_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PYTHON = "python" if with_conda else shlex.quote(sys.executable)
+
+try:
+    check_writable(RUN)
+except InputError as error:
+    raise WorkflowError(str(error))
 
 
-def as_it_is(value):
-    """Return a function of a rule's wildcards that gives a value: in a text by itself {task} would be a wildcard."""
+def literal(value):
+    """Return a function of a rule's wildcards that gives a value: a plain text would have its braces read as wildcards."""
     return lambda wildcards: value
 
 
-def shipped_model(wildcards):
-    """Return the sha256 of the model that comes with finegrid, if it is the one that is used.
-
-    By it, not by its time, the file is known: a fresh checkout of it is the same model.
-    """
-    if config["model"]["source"] in ("hub", "mirror"):
-        return None
-    return read_json(embedded_model.FOLDER / "provenance.json", "files", "model.safetensors")
+def compact_json(record):
+    """Spell a typed object as JSON for a command line."""
+    return canonical_json(as_json(record))
 
 
-def fetched(reader):
-    """List what `fetch_for` writes for the model or a task, if it is of source 'hub'."""
-    return [f"{RUN}/fetched/{reader}.json"] if reader in WANTED else []
+def plan_of(wildcards):
+    """Return the plan of a rule's (task, mode)."""
+    return PLANS[wildcards.task, wildcards.mode]
 
 
-def cell_settings(wildcards):
-    """Return the identity and the settings of the cell at a path, as JSON."""
-    its_plan = PLANS[wildcards.task, wildcards.mode]
-    cell = grid.cell(
-        its_plan,
-        int(wildcards.batch_size),
-        grid.canonical_learning_rate(wildcards.learning_rate),
-        int(wildcards.seed),
-        ORDERS[wildcards.order],
-    )
-    return grid.canonical_json({"cell": cell, "config": its_plan["config"]})
+def cell_of(wildcards):
+    """Return the cell of a rule's path."""
+    return plan_of(wildcards).cell(int(wildcards.batch_size), wildcards.learning_rate, int(wildcards.seed))
 
 
-def files_of_cells(name, cells):
-    """List one file of each of these cells."""
-    return [str(grid.cell_folder(RUN, cell) / name) for cell in cells]
+def cell_files(name, plans):
+    """List one file of every cell of some plans."""
+    return [str(cell.folder(RUN) / name) for plan in plans for cell in plan.cells()]
 
 
-def cells_of(plans):
-    """List all cells of these plans."""
-    return [cell for its_plan in plans.values() for cell in grid.cells(its_plan)]
-
-
-@cache
-def incomplete_plans():
-    """Return the plans of which at least one cell has no result yet."""
-    return {
-        key: its_plan
-        for key, its_plan in PLANS.items()
-        if not all(Path(path).exists() for path in files_of_cells("metrics.json", grid.cells(its_plan)))
-    }
+def mode_files(pattern, plans):
+    """List one file of every plan: `pattern` is a path with the wildcards task and mode."""
+    return [pattern.format(task=task, mode=mode) for task, mode in (plan.key for plan in plans)]
 
 
 @cache
 def complete_plans():
-    """Return the plans of which every cell has a result; asked for by each input of the partial comparison."""
-    incomplete = incomplete_plans()
-    return {key: its_plan for key, its_plan in PLANS.items() if key not in incomplete}
+    """List the plans of which every cell has a result."""
+    return [plan for plan in PLANS.values() if all(map(os.path.exists, cell_files("metrics.json", [plan])))]
 
 
-def check_submission():
-    """Stop before anything runs where cells would be sent to a cluster in a way that Snakemake cannot.
+def refuse_job_arrays():
+    """Stop before cells are sent as job arrays, which version 2.8.0 of Snakemake's SLURM executor loses.
 
-    Group jobs: in a DAG with a checkpoint they have any number of cells (issues 1217 and 1628 of Snakemake). Arrays, by
-    version 2.8.0 of snakemake-executor-plugin-slurm: every task fails that ends before the first one has its results,
-    as it looks for those instead of its own; and jobs are dropped, and waited for without end, where not all that are
-    ready are sent at once (its issue 473).
+    A task fails that ends before the first one has its results, as it looks for those instead of its own; and jobs are
+    dropped, and waited for without end, where not all that are ready are sent at once (issue 473 of the executor).
     """
-    grouped = "finetune" in workflow.group_settings.overwrite_groups
-    if grouped and any(job.rule.name == "choose" for job in workflow.dag.needrun_jobs()):
-        sys.exit("error: groups: only of the target 'cells' the cells go in groups: snakemake cells ...")
     arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
     if {"all", "finetune"} & set(re.split("[,; ]+", arrays)):
-        sys.exit(
-            f"error: slurm-array-jobs: {arrays!r} has cells in it, which arrays lose; groups do not: docs/clusters.md"
-        )
+        raise WorkflowError(f"slurm-array-jobs: {arrays!r} includes cells, which arrays lose; use groups: docs/clusters.md")
 
 
-def tell_missing_cells():
-    """Say which cells of the run have no result, so that no comparison is made that could hide it."""
-    paths = files_of_cells("metrics.json", cells_of(PLANS))
-    missing = [str(Path(path).parent) for path in paths if not Path(path).exists()]
+def print_missing_cells():
+    """Say which cells of the run have no result, so that nobody takes an older comparison for this run's."""
+    metrics = cell_files("metrics.json", PLANS.values())
+    missing = [os.path.dirname(path) for path in metrics if not os.path.exists(path)]
     if missing:
         listed = "".join(f"\n  {folder}" for folder in missing[:20])
         more = f"\n  and {len(missing) - 20} more" if len(missing) > 20 else ""
-        older = f"; {RUN}/tables is of an earlier run" if Path(RUN, "tables", "tables.json").exists() else ""
+        older = f"; {RUN}/tables is from an earlier run" if os.path.exists(f"{RUN}/tables/tables.json") else ""
         print(
-            f"{len(missing)} of {len(paths)} cells have no result, so nothing is compared{older}:{listed}{more}\n"
-            "`snakemake partial` compares the modes that miss none.",
+            f"{len(missing)} of {len(metrics)} cells have no result, so nothing is compared{older}:{listed}{more}\n"
+            "`snakemake partial` compares the modes that are complete.",
             file=sys.stderr,
         )
-
-
-def chosen_cells(task, mode):
-    """List the cells that validation chose, none if all diverged; known once the checkpoint has run."""
-    try:
-        chosen = read_sealed(checkpoints.choose.get(task=task, mode=mode).output.best)["chosen"]
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    return chosen["cells"] if chosen else []
-
-
-def chosen_tests(task, mode):
-    """List test.json of the cells that validation chose."""
-    return files_of_cells("test.json", chosen_cells(task, mode))
-
-
-def chosen_files(name, plans):
-    """List one file of every cell that validation chose of these plans."""
-    return [path for key in plans for path in files_of_cells(name, chosen_cells(*key))]

@@ -1,16 +1,20 @@
-# Which configuration a run has, and that its files can be read.
-from finegrid.config.definition import read_configfile
+# The configuration: read and checked once, as typed objects.
+from snakemake.exceptions import WorkflowError
+
+from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.errors import InputError
 
-# Snakemake does not say where a file is no YAML, nor that it drops the first of two equal keys.
-try:
-    for path in map(os.path.relpath, workflow.config_settings.configfiles or ["config/config.yaml"]):
-        read_configfile(path)
-except InputError as error:
-    sys.exit(f"error: {error}")
-
-
-# A configuration stands whole: one given by --configfile replaces the default, nothing is merged.
+# A configuration file replaces the default one whole; nothing is merged.
 if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: str(HOME / "config" / "config.yaml")
+
+
+# The file that messages name, and beside which the lock file of the hub's files lies.
+CONFIG_FILE = Path(os.path.relpath([HOME / "config" / "config.yaml", *workflow.configfiles][-1]))
+try:
+    for path in workflow.config_settings.configfiles:
+        read_configfile(path)  # Snakemake names neither a file that is no YAML nor a key that is there twice
+    CONFIG = resolve_config(config, str(CONFIG_FILE))
+except InputError as error:
+    raise WorkflowError(str(error))

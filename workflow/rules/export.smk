@@ -1,20 +1,45 @@
-# The chosen models as transformers folders: `snakemake export` makes all, the path of a file in one makes that one.
-EXPORT = f"{RUN}/export/{{task}}/{{mode}}"
+# What leaves the run: predictions for a benchmark's server, and the chosen models as transformers folders.
+localrules:
+    submit,
 
 
-rule export_chosen:
+HIDDEN = [name for name, task in CONFIG.tasks.items() if "hidden" in task.files]
+SUBMISSIONS = expand(f"{RUN}/submissions/{{mode}}", mode=CONFIG.modes) if HIDDEN else []
+
+
+rule submit:
     input:
-        best=f"{MODE}/best.json",
-        metrics=lambda wildcards: files_of_cells("metrics.json", grid.cells(PLANS[wildcards.task, wildcards.mode])),
-        trained=lambda wildcards: files_of_cells("trained.safetensors", chosen_cells(wildcards.task, wildcards.mode)),
-        tests=lambda wildcards: chosen_tests(wildcards.task, wildcards.mode),
-        model=rules.backbone.output.model,
+        tests=expand(rules.evaluate.output.test, task=HIDDEN, allow_missing=True),
+        hidden=expand(f"{CHOSEN}/hidden.safetensors", task=HIDDEN, allow_missing=True),
+        metrics=lambda wildcards: cell_files("metrics.json", [PLANS[task, wildcards.mode] for task in HIDDEN]),
     output:
-        multiext(
-            f"{EXPORT}/",
-            *["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"],
-            *["README.md", "provenance.json"],
-        ),
+        directory(f"{RUN}/submissions/{{mode}}"),
+    log:
+        f"{RUN}/logs/submissions/{{mode}}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        results=subpath(output[0], ancestor=2),
+        tasks=HIDDEN,
+        code=code_hash("submit"),
+    message:
+        "Writing the predictions of {wildcards.mode} for the hidden test labels"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/submit.py {params.results:q} --tasks {params.tasks:q} --mode {wildcards.mode:q}"
+        " --output {output:q} >{log:q} 2>&1"
+
+
+# `snakemake export` makes all; the path of a folder makes that one. Where every setting diverged the folder holds a
+# README.md that says so, and no model.
+rule export_model:
+    input:
+        best=rules.select.output.best,
+        metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
+        trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
+        test=rules.evaluate.output.test,
+        model=rules.base_model.output.model,
+    output:
+        directory(f"{RUN}/export/{{task}}/{{mode}}"),
     log:
         f"{RUN}/logs/export/{{task}}/{{mode}}.log",
     conda:
@@ -25,30 +50,18 @@ rule export_chosen:
         runtime="1h",
     params:
         results=subpath(input.best, ancestor=4),
-        backbone=subpath(input.model, parent=True),
-        folder=subpath(output[0], parent=True),
+        base_model=subpath(input.model, parent=True),
         code=code_hash("export"),
     message:
         "{wildcards.task}: exporting the chosen {wildcards.mode} model"
     shell:
-        "python scripts/export.py {input.best:q} --results {params.results:q} --backbone {params.backbone:q}"
-        " --output {params.folder:q} >{log:q} 2>&1"
+        "{PYTHON} {SCRIPTS:q}/export.py {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
+        " --output {output:q} >{log:q} 2>&1"
 
 
 rule export:
     input:
-        best=CHOICES,
-        models=lambda wildcards: [
-            f"{EXPORT}/provenance.json".format(task=task, mode=mode)
-            for task, mode in PLANS
-            if chosen_cells(task, mode)
-        ],
+        mode_files(rules.export_model.output[0], PLANS.values()),
     localrule: True
-    params:
-        left_out=lambda wildcards: "".join(
-            f"; nothing to export of {task}, {mode}: every setting diverged"
-            for task, mode in PLANS
-            if not chosen_cells(task, mode)
-        ),
     message:
-        "The chosen models are in {RUN}/export{params.left_out}"
+        "The chosen models are in {RUN}/export"

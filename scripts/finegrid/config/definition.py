@@ -1,358 +1,212 @@
-"""A run's configuration: checked against its schema, completed with defaults, turned into plans.
+"""What a configuration defines, as typed, frozen objects: Model, Task, Mode, Training, Config.
 
-The Snakefile imports this module, so it must stay quick to import.
+`resolve.py` makes them from YAML, with the built-in tasks and modes and all defaults filled in; after that they are
+passed on, and written into every result. Snakemake imports this module while it parses, so it stays quick to import.
 """
 
-import glob
-import itertools
-import math
-import re
-from copy import deepcopy
-from functools import cache
-from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import jsonschema
-import yaml
+from pydantic import ConfigDict, Field, model_serializer, model_validator
 
-from finegrid.errors import InputError
-from finegrid.files import read_json, read_yaml
-from finegrid.config.cell import canonical_learning_rate
-from finegrid.data.mirror import MODEL_FILES, is_inside
-from finegrid.evaluation.metrics import METRICS
-from finegrid.config.modes import EVERYTHING, HEAD, MODES
-from finegrid.config.tasks import EMBEDDED, HELD_OUT, TASKS, patterns_of
-
-# More than any configuration needs, and little enough to be checked and spelled in a message.
-DEEPEST, LARGEST = 32, 100_000
-LONGEST_SHOWN = 200  # letters of a value in a message
-
-
-def read_configfile(path):
-    """Read the file of a configuration, JSON or YAML as Snakemake takes both. Raises InputError if it is none."""
-    config = read_json(path) if Path(path).suffix == ".json" else read_yaml(path)
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: is no mapping; expected the keys run, model, tasks, ... at its top")
-    return config
-
-
-def complete(config: dict, schema_path, source: str) -> dict:
-    """Return the configuration with its defaults and canonical learning rates filled in.
-
-    `source` names where it was read from, for messages. Raises InputError, in one line, for an
-    unknown key, task or mode, a value out of range, or two spellings of one learning rate.
-    """
-    schema = _read_schema(schema_path)
-    try:
-        _check_plain(config)
-        config = deepcopy(config)
-        _check_schema(config, schema)
-        _fill_defaults(config, schema)
-        _canonical_learning_rates(config, "learning_rates")
-        for name, task in config["tasks"].items():
-            config["tasks"][name] = _complete_task(name, task)
-        _check_mirror(config)
-        for path in config["published"]:
-            if not Path(path).is_file():
-                raise InputError(f"published: there is no file {path!r}")
-        if config["published"]:
-            from finegrid.evaluation.published import read_published  # which few configurations need
-
-            read_published(config["published"])
-        for name, mode in config["modes"].items():
-            _complete_mode(name, mode, config["learning_rates"])
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    return config
-
-
-@cache
-def _read_schema(path) -> dict:
-    with open(path, encoding="utf-8") as file:
-        return yaml.safe_load(file)
-
-
-def plans(config: dict) -> list[dict]:
-    """List the plans (see `finegrid.grid`) of a complete configuration, in its order."""
-    return [plan(config, task, mode) for task in config["tasks"] for mode in config["modes"]]
-
-
-def plan(config: dict, task: str, mode: str) -> dict:
-    """Return the plan of one (task, mode)."""
-    return {
-        "run": config["run"],
-        "task": task,
-        "mode": mode,
-        "model": config["model"]["name"],
-        "batch_sizes": config["batch_sizes"],
-        "learning_rates": config["modes"][mode]["learning_rates"],
-        "seeds": config["seeds"],
-        **({"data_order_seeds": config["data_order_seeds"]} if "data_order_seeds" in config else {}),
-        "config": {
-            "model": config["model"],
-            "task": task_settings(config, task),
-            **{key: config["modes"][mode][key] for key in ("train", "random", "peft") if key in config["modes"][mode]},
-            **config["training"],
-        },
-    }
-
-
-def task_settings(config: dict, task: str) -> dict:
-    """Return all that prepares and scores a task, see `finegrid.tasks`."""
-    return {"name": task, **config["tasks"][task]}
-
-
-def local_files(task: dict) -> list[str]:
-    """List the files of a task of source 'files'."""
-    if task["source"] != "files":
-        return []
-    return [path for pattern in patterns_of(task) for path in sorted(glob.glob(pattern))]
-
-
-def wanted(config: dict) -> dict[str, dict[str, list[str]]]:
-    """Return what a complete configuration takes from the hub, for the model and each task of that source.
-
-    {"model": {"models/owner/name": [glob patterns]}, "data/<task>": {"datasets/owner/name": [glob patterns]}}
-    """
-    files = {}
-    if config["model"]["source"] == "hub":
-        files["model"] = {f"models/{config['model']['repo']}": MODEL_FILES}
-    for name, task in config["tasks"].items():
-        if task["source"] == "hub":
-            files[f"data/{name}"] = {f"datasets/{task['repo']}": sorted(patterns_of(task))}
-    return files
-
-
-def _check_plain(config) -> None:
-    """Raise InputError unless the configuration is plain data, as JSON has it, of a sensible size.
-
-    YAML has more: dates, keys that are no text, infinite numbers, and by its anchors, in a few lines, a list that
-    holds itself or billions of values.
-    """
-    level, size = [((), config)], 0
-    for _ in range(DEEPEST):
-        for path, value in level:
-            _check_value(path, value)
-            size += len(value) if isinstance(value, str) else 1
-        if size > LARGEST:
-            raise InputError(f"more than {LARGEST:,} values and letters, those that YAML's anchors repeat counted")
-        inner = (((*path, key), part) for path, value in level for key, part in _parts(value))
-        level = list(itertools.islice(inner, LARGEST + 1))
-    if level:
-        raise InputError(f"{_dotted(level[0][0][:3])}: nested deeper than {DEEPEST} levels")
-
-
-def _check_value(path: tuple, value) -> None:
-    if isinstance(value, int) and value.bit_length() > 63:
-        raise InputError(f"{_dotted(path)}: a whole number of {value.bit_length()} bits; expected at most 63")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{_dotted(path)}: {value} is not allowed; expected a finite number")
-    if value is not None and not isinstance(value, (str, int, float, dict, list)):
-        kind = type(value).__name__
-        raise InputError(f"{_dotted(path)}: a {kind} is not allowed; expected text (in quotes) or a number")
-    for key in value if isinstance(value, dict) else ():
-        if not isinstance(key, str):
-            kind = type(key).__name__
-            raise InputError(f"{_dotted(path)}: a key is not text, but of the type {kind}; put it in quotes")
-
-
-def _parts(value):
-    """Return the keys and values of a mapping, or the numbers and entries of a list, or nothing."""
-    if isinstance(value, dict):
-        return value.items()
-    return enumerate(value) if isinstance(value, list) else ()
-
-
-def _dotted(path) -> str:
-    """Spell where a value stands: tasks.imdb.max_length."""
-    return _cut(".".join(str(key) if str(key).isprintable() else repr(key) for key in path)) or "(top level)"
-
-
-def _shown(value) -> str:
-    return _cut(repr(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
-
-
-# JSON counts 16.0 as an integer and Python counts True as one and as a number; here neither is.
-_Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda _, value: type(value) is int,
-            "number": lambda _, value: type(value) in (int, float),
-        }
-    ),
+from finegrid.config.metrics import METRICS, metric_names
+from finegrid.config.types import (
+    BatchSize,
+    ClassName,
+    LearningRates,
+    Name,
+    Record,
+    Repository,
+    Seed,
+    expects,
+    number,
+    problem,
+    several,
+    text,
+    whole_number,
 )
 
-
-def _check_schema(config, schema) -> None:
-    # By key; what hangs together (if, not) after what is wrong by itself.
-    errors = sorted(
-        _Validator(schema).iter_errors(config),
-        key=lambda error: (error.validator == "not", list(map(str, error.absolute_path))),
-    )
-    if not errors:
-        return
-    error = errors[0]
-    key = _dotted(error.absolute_path)
-    if error.validator == "additionalProperties":
-        allowed = "allowed: " + ", ".join(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(error.schema["properties"]), key=str)[0]
-        raise InputError(f"{key}: unknown key {_shown(unknown)}; {allowed}")
-    if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        raise InputError(f"{key}: the key {missing!r} is missing")
-    if error.validator == "not":
-        raise InputError(f"{key}: the key 'repo' is for source 'hub' or 'mirror', not {error.instance['source']!r}")
-    allowed = error.schema.get("description") or error.message
-    raise InputError(f"{key}: {_shown(error.instance)} is not allowed; expected {allowed}")
+SPLITS = ("train", "validation", "test", "hidden")
+Split = Literal["train", "validation", "test", "hidden"]
+Column = text("the name of a column")
+Rows = whole_number("a number of rows to draw: a whole number, 2 or more", ge=2)
+Patterns = dict[str, tuple[str, ...]]  # glob patterns by the part of the split that they belong to
 
 
-def _fill_defaults(instance, schema) -> None:
-    """Set the defaults that a schema states, in place, as deep as the instance goes."""
-    if not isinstance(instance, dict):
-        return
-    for name, subschema in schema.get("properties", {}).items():
-        if "default" in subschema:
-            instance.setdefault(name, deepcopy(subschema["default"]))
-        if name in instance:
-            _fill_defaults(instance[name], subschema)
-    if isinstance(schema.get("additionalProperties"), dict):
-        for name in set(instance) - set(schema.get("properties", {})):
-            _fill_defaults(instance[name], schema["additionalProperties"])
+class Model(Record):
+    """The encoder that every cell starts from."""
 
-
-def _canonical_learning_rates(owner: dict, key: str) -> None:
-    spellings: dict[str, object] = {}
-    for value in owner["learning_rates"]:
-        try:
-            canonical = canonical_learning_rate(value)
-        except InputError as error:
-            raise InputError(f"{key}: {error}") from None
-        if canonical in spellings:
-            raise InputError(f"{key}: {spellings[canonical]!r} and {value!r} are the same learning rate")
-        spellings[canonical] = value
-    owner["learning_rates"] = list(spellings)
-
-
-def _complete_task(name: str, given: dict) -> dict:
-    """Return a task's row of the task table, if it has one, as the configuration changes it, whole and checked."""
-    key = f"tasks.{name}"
-    source, known = given["source"], name in TASKS
-    if source == "embedded" and name not in EMBEDDED:
-        expected = "hub, mirror or files" if known else "hub, mirror or files, as it is not a task of finegrid's"
-        raise InputError(f"{key}.source: 'embedded' is for {', '.join(EMBEDDED)}; expected {expected}")
-    for unused in {"embedded": ("repo", "files"), "files": ("repo",)}.get(source, ()):
-        if unused in given:
-            raise InputError(f"{key}: the key {unused!r} is not for source {source!r}")
-    task = {**TASKS.get(name, {}), **given}
-    if source == "embedded":
-        del task["repo"], task["files"]
-    if source == "files":
-        task.pop("repo", None)
-        if "files" not in given:
-            raise InputError(f"{key}: the key 'files' is missing, which says where its splits lie")
-    if "files" in given:
-        task["files"] = {
-            split: {name if split == "hidden" else split: [patterns] if isinstance(patterns, str) else patterns}
-            for split, patterns in given["files"].items()
-        }
-    if task.pop("regression", False):
-        task["classes"] = None
-    needed = ["text", "label", "classes"] if source == "embedded" else ["files", "text", "label", "classes"]
-    for missing in [*(["repo"] if source in ("hub", "mirror") else []), *needed]:
-        if missing not in task:
-            of_own = "" if known else f"; {name!r} is none of {', '.join(TASKS)}, so it has to say where its data are"
-            also = " (or 'regression: true')" if missing == "classes" else ""
-            raise InputError(f"{key}: the key {missing!r}{also} is missing{of_own}")
-    if isinstance(task["text"], str):
-        task["text"] = [task["text"]]
-    _check_classes(key, task, given)
-    _complete_splits(key, task, given)
-    for pattern in patterns_of(task):
-        if source == "files" and not glob.glob(pattern):
-            raise InputError(f"{key}.files: there is no file {pattern!r}")
-        for path in glob.glob(pattern) if source == "files" else []:
-            if "{" in path or "}" in path:
-                raise InputError(
-                    f"{key}.files: {path!r}: a name may not hold braces, which Snakemake takes for its own"
-                )
-        if source != "files" and not is_inside(pattern):
-            raise InputError(f"{key}.files: {pattern!r} is not a path inside the repository")
-    return task
-
-
-def _check_classes(key: str, task: dict, given: dict) -> None:
-    """Check classes and metrics, and choose the metrics where none are given."""
-    classes = task["classes"]
-    if classes is not None:
-        task["classes"] = classes = [str(name) for name in classes]
-        if len(set(classes)) < len(classes):
-            twice = next(name for name in classes if classes.count(name) > 1)
-            raise InputError(f"{key}.classes: {_shown(twice)}: two classes of one name")
-    if "classes" in given or "regression" in given:
-        task.pop("submitted", None)  # which spells the classes of the task table
-    task.setdefault("metrics", ["accuracy"] if classes else ["pearson", "spearman"])
-    allowed = [
-        name
-        for name, metric in METRICS.items()
-        if metric.regression == (classes is None) and (not metric.binary or len(classes) == 2)
+    name: Name
+    source: Annotated[
+        Literal["bundled", "random", "hub", "mirror"],
+        expects(
+            "'bundled' (the BERT-tiny in models/), 'random' (the same, untrained), 'hub' (a repository of the model "
+            "hub) or 'mirror' (the same, from the folder 'mirror')"
+        ),
     ]
-    for metric in task["metrics"]:
-        if metric not in allowed:
-            kind = "a regression" if classes is None else f"{len(classes)} classes"
-            raise InputError(f"{key}.metrics: {metric!r} is not for {kind}; expected {', '.join(allowed)}")
+    repo: Repository | None = None
+
+    @model_validator(mode="after")
+    def _repo_where_needed(self):
+        if (self.source in ("hub", "mirror")) != (self.repo is not None):
+            if self.repo is None:
+                raise problem(f"the key 'repo' is missing, which source {self.source!r} needs: owner/name")
+            raise problem(f"the key 'repo' is for source 'hub' or 'mirror', not {self.source!r}")
+        return self
 
 
-def _complete_splits(key: str, task: dict, given: dict) -> None:
-    """Settle which rows validate and test."""
-    splits = task.get("files", {"train": {}, "test": {}})  # of an embedded task
-    if "train" not in splits:
-        raise InputError(f"{key}.files: the key 'train' is missing")
-    if "validation" in splits:
-        if "held_out" in given:
-            raise InputError(f"{key}.held_out: the task has a validation split")
-        task.pop("held_out", None)
-    else:
-        task.setdefault("held_out", dict(HELD_OUT))
-    if "test" in splits and "carve_out" in task:
-        raise InputError(f"{key}.carve_out: the task has a test split with labels")
-    if "test" in task.get("sample", {}) and "test" not in splits and "carve_out" not in task:
-        raise InputError(f"{key}.sample.test: the task has no test split with labels; 'carve_out' makes one")
+class Draw(Record):
+    """Rows drawn from the training split for another split."""
+
+    share: number("a share of the rows: a number above 0, below 1", gt=0, lt=1)
+    seed: Seed = 0
 
 
-def _check_mirror(config: dict) -> None:
-    sources = [config["model"]["source"], *(task["source"] for task in config["tasks"].values())]
-    if "mirror" in sources and not Path(config["mirror"]).is_dir():
-        raise InputError(
-            f"mirror: {config['mirror']!r} is not a folder; expected one laid out as the hub's repositories"
-        )
+class Sample(Record):
+    """A smaller data set, drawn with the classes in proportion."""
+
+    train: Rows | None = None
+    validation: Rows | None = None
+    test: Rows | None = None
+    seed: Seed = 0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of rows to draw of each split that is drawn from."""
+        sizes = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: size for name, size in sizes.items() if size is not None}
 
 
-def _complete_mode(name: str, mode: dict, learning_rates: list[str]) -> None:
-    if {"random", "peft"} <= mode.keys():
-        raise InputError(f"modes.{name}: 'random' and 'peft' are two modes; expected one of them")
-    if "train" not in mode:
-        if name in MODES:
-            mode["train"] = MODES[name]["train"]
-        elif "random" in mode:
-            mode["train"] = EVERYTHING
-        elif "peft" in mode:
-            mode["train"] = [HEAD]
-        else:
-            known = ", ".join(MODES)
-            raise InputError(
-                f"modes: unknown mode {name!r}; expected one of {known}, or one with 'train', 'random' or 'peft'"
-            )
-    for pattern in mode["train"]:
-        try:
-            re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, and brackets by the hundred
-            reason = " ".join(str(error).split())
-            raise InputError(f"modes.{name}.train: {_shown(pattern)} is not a regular expression: {reason}") from None
-    if "learning_rates" in mode:
-        _canonical_learning_rates(mode, f"modes.{name}.learning_rates")
-    else:
-        mode["learning_rates"] = learning_rates
+class Task(Record):
+    """Where a task's data come from, which columns hold texts and labels, and what scores it."""
+
+    name: Name
+    source: Annotated[
+        Literal["bundled", "hub", "mirror", "files"],
+        expects(
+            "'bundled' (texts of an installed package), 'hub' (a data set of the hub), 'mirror' (the same, from the "
+            "folder 'mirror') or 'files' (files of yours)"
+        ),
+    ]
+    repo: Repository | None = None
+    files: dict[Split, Patterns] = {}  # none of a bundled task
+    text: several(Column, "the column of the text, or a list of the two columns of a pair of texts", max_length=2)
+    label: Column
+    classes: several(ClassName, "names of the classes, in the order of their numbers: a list of two or more") | None = None
+    regression: Annotated[bool, expects("true or false: whether labels are numbers to predict")] = False
+    metrics: several(
+        Annotated[Literal[tuple(METRICS)], expects(f"one of {', '.join(METRICS)}")],
+        "metrics: a list, of which the first one selects",
+    )
+    max_length: whole_number("tokens kept of a text, [CLS] and [SEP] counted: a whole number, 2 to 512", ge=2, le=512)
+    validation_from_train: Draw | None = None
+    test_from_train: Draw | None = None
+    drop_training_rows_in_test: Annotated[
+        bool, expects("true or false: whether training rows whose text is in a test split are left out")
+    ] = False
+    sample: Sample | None = None
+    submitted: tuple[str, ...] | None = None  # how the benchmark's server spells the classes
+    label_range: tuple[float, float] | None = None  # of a regression's labels
+
+    @property
+    def num_labels(self) -> int:
+        """The number of logits of a text: one for each class, or the one number of a regression."""
+        return 1 if self.classes is None else len(self.classes)
+
+    @property
+    def pair(self) -> bool:
+        """Whether a row has two texts."""
+        return len(self.text) == 2
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of all files; none of a bundled task."""
+        return tuple(pattern for parts in self.files.values() for part in parts.values() for pattern in part)
+
+    @model_validator(mode="after")
+    def _labels_and_metrics(self):
+        if self.regression == (self.classes is not None):
+            raise problem("expected either 'classes' or 'regression: true'")
+        if self.classes is not None and len(self.classes) < 2:
+            raise problem(f"{list(self.classes)} is not allowed; expected two classes or more", "classes")
+        allowed = metric_names(self.regression, self.num_labels)
+        for metric in self.metrics:
+            if metric not in allowed:
+                kind = "a regression" if self.regression else f"{self.num_labels} classes"
+                raise problem(f"{metric!r} is not for {kind}; expected {', '.join(allowed)}", "metrics")
+        return self
+
+
+class RandomSubset(Record):
+    """A random subset of single numbers trains: the head's, all of them, and others drawn from the encoder."""
+
+    parameters: whole_number("numbers that train, the head's counted: a whole number, 1 or more", ge=1)
+    seed: Seed = 0
+
+
+class Peft(Record):
+    """Adapters of the package peft, by its own configuration: `peft_type` and the keys of that method."""
+
+    model_config = ConfigDict(extra="allow")
+
+    peft_type: text("the name of a method of peft: LORA, IA3, LN_TUNING, ...")
+
+    @model_serializer
+    def settings(self) -> dict[str, Any]:
+        """Return peft's keys and values, also those that are None, which peft may take for other than its default."""
+        return {"peft_type": self.peft_type, **(self.model_extra or {})}
+
+
+class Mode(Record):
+    """A way of fine-tuning: which parameters train."""
+
+    name: Name
+    train: several(text("a regular expression over whole parameter names, or 'head'"), "a list of regular expressions")
+    random: RandomSubset | None = None
+    peft: Peft | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        if self.random and self.peft:
+            raise problem("'random' and 'peft' are two modes; expected one of them")
+        return self
+
+
+class GridMode(Mode):
+    """A mode with the learning rates that it is tried at."""
+
+    learning_rates: LearningRates
+
+    @property
+    def mode(self) -> Mode:
+        """The mode by itself: what a cell of it depends on."""
+        return Mode(name=self.name, train=self.train, random=self.random, peft=self.peft)
+
+
+class Training(Record):
+    """Settings that all cells share."""
+
+    epochs: whole_number("passes over the training rows: a whole number, 1 or more", ge=1) = 4
+    weight_decay: number("AdamW's decoupled weight decay: a number, 0 or more", ge=0) = 0.0
+    warmup: number("share of the steps over which the learning rate rises: a number, 0 or more, below 1", ge=0, lt=1) = 0.0
+    max_grad_norm: number("the gradient's norm is clipped to this: a number above 0", gt=0) = 1.0
+
+
+class Config(Record):
+    """A run."""
+
+    run: Name
+    model: Model
+    mirror: text("a folder laid out as the hub's repositories; what is of source 'hub' is fetched into it", r"^[^\x00]+$") = "mirror"
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+    modes: Annotated[dict[Name, GridMode], Field(min_length=1)]
+    batch_sizes: several(BatchSize, "batch sizes: a list of whole numbers, 1 or more, no two equal")
+    learning_rates: LearningRates
+    seeds: several(Seed, "seeds: a list of whole numbers, 0 or more, no two equal") = (0,)
+    training: Training = Training()
+    published: tuple[
+        text(
+            "a path without braces, which Snakemake reads as wildcards; one that begins with '-' as './-...'",
+            r"^[^-{}][^{}]*$",
+        ),
+        ...,
+    ] = ()

@@ -43,7 +43,7 @@ MODES = {
     "bitfit-query-intermediate": {"train": biases("query", "intermediate")},
     # Every layer normalisation, by any name that ends in norm, and the classifier.
     "layernorm": {"train": [r".*(?i:norm)\.(weight|bias)", HEAD]},
-    # The classifier only: the encoder is a fixed feature extractor, without dropout, see engine.py.
-    "frozen": {"train": [HEAD]},
+    # The classifier only: the encoder is a fixed feature extractor, without dropout.
+    "linear-probe": {"train": [HEAD]},
 }
 EVERYTHING = MODES["full"]["train"]

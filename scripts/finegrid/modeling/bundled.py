@@ -1,6 +1,6 @@
-"""The embedded BERT-tiny: a model folder that comes with finegrid, and the same shape untrained.
+"""The bundled BERT-tiny: a model folder that comes with finegrid, and the same shape untrained.
 
-`scripts/pretrain.py` made it; the folder's README.md says of what, and how far to trust it.
+`scripts/pretraining/pretrain.py` made it; the folder's README.md says of what, and how far to trust it.
 """
 
 import shutil
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from finegrid.files import check_sha256, read_json, write_json
 
-FOLDER = Path(__file__).resolve().parents[2] / "models" / "embedded-bert-tiny"
+FOLDER = Path(__file__).resolve().parents[3] / "models" / "bundled-bert-tiny"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 RANDOM_SEED = 0
 
 
-def make_embedded_model(folder) -> dict:
-    """Save the embedded model, in float32, and its tokenizer into `folder`; return the provenance.
+def make_bundled_model(folder) -> dict:
+    """Save the bundled model, in float32, and its tokenizer into `folder`; return the provenance.
 
     Raises InputError if a file of it is missing or altered.
     """
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
-    provenance = check_embedded_model()
+    provenance = check_bundled_model()
     tensors = {name: tensor.astype(np.float32) for name, tensor in load_file(FOLDER / "model.safetensors").items()}
     save_file(tensors, Path(folder, "model.safetensors"), metadata={"format": "pt"})  # which transformers asks for
     write_json(Path(folder, "config.json"), read_json(FOLDER / "config.json") | {"dtype": "float32"})
@@ -38,7 +38,7 @@ def make_random_model(folder) -> dict:
 
     from finegrid.modeling.lean_transformers import lean
 
-    check_embedded_model()
+    check_bundled_model()
     torch.manual_seed(RANDOM_SEED)
     with lean():
         from transformers import AutoConfig, AutoModel
@@ -49,12 +49,17 @@ def make_random_model(folder) -> dict:
     return {"source": {"random": {"seed": RANDOM_SEED}, "shape": f"models/{FOLDER.name}"}}
 
 
-def check_embedded_model() -> dict:
+def check_bundled_model() -> dict:
     """Return the provenance of the model folder. Raises InputError if a file is not as it says."""
     provenance = read_json(FOLDER / "provenance.json")
     for name, sha256 in provenance["files"].items():
         check_sha256(FOLDER / name, sha256)
     return provenance
+
+
+def bundled_sha256() -> str:
+    """Return the sha256 of the bundled model's weights, as its provenance has it."""
+    return read_json(FOLDER / "provenance.json", "files", "model.safetensors")
 
 
 def _copy_tokenizer(folder) -> None:

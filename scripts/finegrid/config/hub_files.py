@@ -1,0 +1,31 @@
+"""What a run takes from the hub: repositories and the patterns of their files."""
+
+import glob
+
+from finegrid.config.definition import Config, Task
+
+# The second is a pickle, which is neither asked for nor read where the first exists.
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+MODEL_FILES = (
+    *("config.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"),
+    *("special_tokens_map.json", *WEIGHTS),
+)
+
+
+def hub_files(config: Config) -> dict[str, dict[str, list[str]]]:
+    """Return, for the model and each task of source 'hub', its repository with the patterns of its files.
+
+    {"model": {"models/owner/name": [patterns]}, "data/<task>": {"datasets/owner/name": [patterns]}}
+    """
+    files = {}
+    if config.model.source == "hub":
+        files["model"] = {f"models/{config.model.repo}": list(MODEL_FILES)}
+    for task in config.tasks.values():
+        if task.source == "hub":
+            files[f"data/{task.name}"] = {f"datasets/{task.repo}": sorted(task.patterns)}
+    return files
+
+
+def local_files(task: Task) -> list[str]:
+    """List the user's own files that a task reads: those of source 'files'."""
+    return [path for pattern in task.patterns for path in sorted(glob.glob(pattern))] if task.source == "files" else []

@@ -1,0 +1,284 @@
+"""What the JSON files of a run hold, as typed objects, and how they are written and read back.
+
+A sealed file holds a sha256 of itself, and those of the files beside it, so a damaged one is named by whoever reads
+it. Standard library and pydantic only: nothing here imports torch or numpy.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from finegrid.config.cell import Cell, Plan
+from finegrid.config.definition import Task
+from finegrid.config.types import Record
+from finegrid.errors import InputError
+from finegrid.files import fingerprint, read_json, sha256, write_json
+
+
+class Sealed(Record):
+    """The content of a sealed file: `files` are the sha256 of files beside it, `sha256` that of all the rest."""
+
+    files: dict[str, str] = {}
+    sha256: str = ""
+
+    def write(self, path, *names: str) -> None:
+        """Write it as JSON, sealed, with the sha256 of these files of its folder."""
+        folder = Path(path).parent
+        content = as_json(self.model_copy(update={"files": {name: sha256(folder / name) for name in names}}))
+        del content["sha256"]
+        write_json(path, {**content, "sha256": fingerprint(content)})
+
+    @classmethod
+    def read(cls, path) -> Self:
+        """Read it back. Raises InputError, in one line, if the file is missing, another kind, damaged or edited."""
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: not {cls.kind()}")
+        found = fingerprint({key: value for key, value in content.items() if key != "sha256"})
+        if found != content.get("sha256"):
+            raise InputError(
+                f"{path}: sha256 is {found}, expected {content.get('sha256')}: the file was damaged or edited; "
+                "delete it to have it made again"
+            )
+        return read_as(cls, content, path)
+
+    @classmethod
+    def kind(cls) -> str:
+        """Say what the file is, for messages."""
+        return f"the JSON of {cls.__name__}"
+
+    def check_file(self, path) -> None:
+        """Raise InputError unless a file beside this one is as it was when this one was written."""
+        found, expected = sha256(path), self.files.get(Path(path).name)
+        if found != expected:
+            raise InputError(f"{path}: sha256 is {found}, expected {expected}: the file was damaged or replaced")
+
+
+def as_json(record: Record) -> dict:
+    """Return a typed object as plain data, without the keys that hold nothing."""
+    return record.model_dump(mode="json", exclude_none=True)
+
+
+def read_as(record, content, path):
+    """Make a typed object of what was read from `path`. Raises InputError in one line."""
+    try:
+        return record.model_validate(content)
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "top level"
+        raise InputError(f"{path}: not a file of this version's {record.__name__}: {where}: {first['msg']}") from None
+
+
+def read_record(record, path):
+    """Read a JSON file that is not sealed as a typed object. Raises InputError in one line."""
+    return read_as(record, read_json(path), path)
+
+
+class Lengths(Record):
+    """Tokens of the rows of a split."""
+
+    median: float
+    longest: int
+
+
+class SplitStats(Record):
+    """What is known of a prepared split."""
+
+    rows: int
+    parts: dict[str, int]  # rows of each part, in the order in which they lie
+    origin: str  # where the rows come from, in words
+    sha256: str
+    labels: dict[str, float] | None = None  # rows of each class; of a regression lowest, mean, highest
+    tokens: int
+    length: Lengths | None = None
+    truncated_rows: int
+    truncated_share: float
+    empty_texts: int
+
+
+class Splits(Record):
+    """The four splits of a task; one that it lacks has no rows."""
+
+    train: SplitStats
+    validation: SplitStats
+    test: SplitStats
+    hidden: SplitStats
+
+    def items(self) -> list[tuple[str, SplitStats]]:
+        """List the splits with their names."""
+        return [(name, getattr(self, name)) for name in type(self).model_fields]
+
+
+class DataSource(Record):
+    """Where the rows of a task come from."""
+
+    package: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    files: dict[str, str] = {}  # sha256 of the repository's files
+    dropped_training_rows: int | None = None
+
+
+class DataStats(Record):
+    """stats.json of a prepared task."""
+
+    task: Task
+    source: DataSource
+    splits: Splits
+    duplicates: dict[str, int]  # texts that are more than once in a split, or in two: "train", "train and test"
+
+
+class EpochScore(Record):
+    """What validation says after an epoch."""
+
+    epoch: int
+    score: float  # of the metric that selects
+    scores: dict[str, float]  # of every metric, on every part of the split
+    loss: float  # mean over the rows: nats, or squared error
+
+
+class ParameterCounts(Record):
+    """How many numbers train."""
+
+    encoder: int
+    head: int
+    total: int
+
+
+class Validation(Record):
+    """The validation scores of a cell; `last` and `best` are None if it diverged."""
+
+    metric: str
+    last: EpochScore | None = None
+    best: EpochScore | None = None
+    history: tuple[EpochScore, ...]
+
+
+class Start(Record):
+    """sha256 of the weights that training began from."""
+
+    encoder: str
+    head: str
+
+
+class TrainingData(Record):
+    """The splits that a cell read."""
+
+    train: SplitStats
+    validation: SplitStats
+
+
+class Environment(Record):
+    """What a result was computed with: versions of packages, and the machine."""
+
+    model_config = ConfigDict(extra="allow")
+
+    python: str
+    machine: str
+    device: str
+    threads: int
+    dtype: str
+    batches: Literal["unpadded", "padded"]
+
+
+class Cost(Record):
+    """What differs between two runs of one cell on one machine."""
+
+    startup_seconds: float  # from the start of finetune.py to its first step
+    training_seconds: float
+    total_seconds: float
+    tokens: int
+    tokens_per_second: float
+    peak_memory_bytes: int
+
+
+class Metrics(Sealed):
+    """metrics.json: the result of a cell."""
+
+    cell: Cell
+    fingerprint: str  # sha256 of everything that can change the result
+    status: Literal["ok", "diverged"]
+    trainable: ParameterCounts
+    total: int
+    trained_bytes: int  # of trained.safetensors
+    validation: Validation
+    train_loss: tuple[tuple[int, float | None], ...]  # (last step, mean loss since the point before; None: not finite)
+    start: Start
+    data: TrainingData
+    environment: Environment
+    cost: Cost
+
+
+class Edge(Record):
+    """The chosen setting lies at the edge of the grid, so a better one may lie beyond."""
+
+    axis: Literal["learning rate", "batch size"]
+    side: Literal["smallest", "largest", "only"]
+    message: str
+    change: str  # the line of the configuration that extends the grid
+
+
+class Chosen(Record):
+    """The setting that validation chose."""
+
+    batch_size: int
+    learning_rate: str
+    validation: float  # mean over the seeds
+    edges: tuple[Edge, ...]
+
+
+class Best(Sealed):
+    """best.json: what validation chose of a plan; `chosen` is None if every setting diverged."""
+
+    plan: Plan
+    tried: int
+    diverged: int
+    chosen: Chosen | None = None
+
+    def cells(self) -> list[Cell]:
+        """List the cells of the chosen setting, one for each seed."""
+        if self.chosen is None:
+            return []
+        return [self.plan.cell(self.chosen.batch_size, self.chosen.learning_rate, seed) for seed in self.plan.seeds]
+
+
+class EvaluatedCell(Record):
+    """What one seed of the chosen setting reaches on the test split; None where labels are hidden."""
+
+    seed: int
+    fingerprint: str  # of the cell's metrics.json
+    scores: dict[str, float] | None = None
+    loss: float | None = None
+
+
+class EvaluationData(Record):
+    """The splits that testing read."""
+
+    test: SplitStats
+    hidden: SplitStats
+
+
+class Evaluation(Sealed):
+    """test.json of a (task, mode); `status` is 'diverged' where nothing was chosen, so nothing was tested.
+
+    Beside it lie validation, test and hidden.safetensors: the predictions of the chosen setting's seeds.
+    """
+
+    plan: Plan
+    status: Literal["ok", "diverged"]
+    chosen: Chosen | None = None
+    cells: tuple[EvaluatedCell, ...] = ()
+    data: EvaluationData | None = None
+    environment: Environment | None = None
+
+
+class Progress(Record):
+    """progress.json: how far a cell is that has not ended; times are in seconds since 1970."""
+
+    cell: Cell
+    epoch: int
+    loss: float | None = Field(default=None)  # training loss at the end of the last epoch
+    score: float | None = None  # validation score after it
+    started: float
+    updated: float

@@ -1,0 +1,104 @@
+# What every cell starts from: the model and the tokenised data. Only `fetch_source` uses the network: it fills the
+# mirror, from which the others read. All of them run where Snakemake runs.
+localrules:
+    fetch,
+    fetch_source,
+    base_model,
+    prepare,
+
+
+from finegrid.modeling.bundled import bundled_sha256
+
+
+def fetched(source):
+    """List what `fetch_source` writes for the model or a task, if it is of source 'hub'."""
+    return [f"{RUN}/fetched/{source}.json"] if source in HUB_FILES else []
+
+
+# Everything that the configuration takes from the hub: `snakemake fetch`.
+rule fetch:
+    input:
+        [path for source in HUB_FILES for path in fetched(source)],
+
+
+# One job for the model and one per task, so adding a task leaves the others untouched. Its code is no parameter: the
+# lock file pins the files, whatever fetched them.
+rule fetch_source:
+    output:
+        f"{RUN}/fetched/{{source}}.json",
+    log:
+        f"{RUN}/logs/fetch/{{source}}.log",
+    wildcard_constraints:
+        source="|".join(map(re.escape, HUB_FILES)) or "(?!)",
+    conda:
+        "../../environment.yml"
+    params:
+        files=lambda wildcards: canonical_json(HUB_FILES[wildcards.source]),
+        mirror=literal(CONFIG.mirror),
+        lock=literal(str(LOCK_FILE)),
+    message:
+        "Fetching what {params.mirror} lacks: {wildcards.source}"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/fetch.py {params.files:q} --mirror={params.mirror:q} --lock={params.lock:q}"
+        " --output {output:q} >{log:q} 2>&1"
+
+
+# The bundled model is identified by its sha256, not by its time: a fresh checkout is the same model.
+rule base_model:
+    input:
+        fetched=fetched("model"),
+    output:
+        model=f"{BASE_MODEL}/model.safetensors",
+        config=f"{BASE_MODEL}/config.json",
+        tokenizer=f"{BASE_MODEL}/tokenizer.json",
+        provenance=f"{BASE_MODEL}/provenance.json",
+    log:
+        f"{RUN}/logs/base_model.log",
+    benchmark:
+        f"{RUN}/benchmarks/base_model.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=3000,
+    params:
+        name=CONFIG.model.name,
+        model=literal(compact_json(CONFIG.model)),
+        mirror=literal(CONFIG.mirror),
+        folder=subpath(output.model, parent=True),
+        bundled=bundled_sha256() if CONFIG.model.source in ("bundled", "random") else None,
+        code=code_hash("base_model"),
+    message:
+        "Making the model {params.name}"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/base_model.py {params.model:q} --mirror={params.mirror:q} --fetched {input.fetched:q}"
+        " --output {params.folder:q} >{log:q} 2>&1"
+
+
+rule prepare:
+    input:
+        tokenizer=rules.base_model.output.tokenizer,
+        files=lambda wildcards: local(local_files(CONFIG.tasks[wildcards.task])),
+        fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
+    output:
+        train=f"{DATA}/train.safetensors",
+        validation=f"{DATA}/validation.safetensors",
+        test=f"{DATA}/test.safetensors",
+        hidden=f"{DATA}/hidden.safetensors",
+        stats=f"{DATA}/stats.json",
+    log:
+        f"{RUN}/logs/prepare/{{task}}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=3000,
+    params:
+        task=lambda wildcards: compact_json(CONFIG.tasks[wildcards.task]),
+        base_model=subpath(input.tokenizer, parent=True),
+        mirror=literal(CONFIG.mirror),
+        folder=subpath(output.stats, parent=True),
+        code=code_hash("prepare"),
+    message:
+        "Tokenising {wildcards.task}"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/prepare.py {params.task:q} --base-model {params.base_model:q}"
+        " --mirror={params.mirror:q} --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"

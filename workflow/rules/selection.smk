@@ -1,0 +1,86 @@
+# Validation chooses a setting of each (task, mode); only that one is tested.
+localrules:
+    plan,
+    select,
+
+
+# The plan as a file: a command line would not hold those of a large grid.
+rule plan:
+    output:
+        f"{MODE}/plan.json",
+    params:
+        plan=lambda wildcards: compact_json(plan_of(wildcards)),
+    message:
+        "{wildcards.task}: planning {wildcards.mode}"
+    shell:
+        "printf '%s\\n' {params.plan:q} >{output:q}"
+
+
+rule select:
+    input:
+        plan=rules.plan.output,
+        metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
+    output:
+        best=f"{MODE}/best.json",
+    log:
+        f"{RUN}/logs/{MODE_FOLDER}/select.log",
+    conda:
+        "../../environment.yml"
+    params:
+        results=subpath(output.best, ancestor=4),
+        code=code_hash("select_setting"),
+    message:
+        "{wildcards.task}: selecting the best setting of {wildcards.mode} by validation"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/select_setting.py {input.plan:q} --results {params.results:q} --output {output.best:q}"
+        " >{log:q} 2>&1"
+
+
+# Which cells it tests it reads from best.json when it runs, so the path is fixed and the graph static. Where every
+# setting diverged it says so, and its predictions have no rows.
+rule evaluate:
+    input:
+        *rules.base_model.output,
+        best=rules.select.output.best,
+        metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
+        validation=lambda wildcards: cell_files("validation.safetensors", [plan_of(wildcards)]),
+        trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
+        model=rules.base_model.output.model,
+        test=rules.prepare.output.test,
+        hidden=rules.prepare.output.hidden,
+        stats=rules.prepare.output.stats,
+    output:
+        test=f"{CHOSEN}/test.json",
+        predictions=expand(f"{CHOSEN}/{{split}}.safetensors", split=["validation", "test", "hidden"], allow_missing=True),
+    log:
+        f"{RUN}/logs/{MODE_FOLDER}/evaluate.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        results=subpath(input.best, ancestor=4),
+        base_model=subpath(input.model, parent=True),
+        data=subpath(input.test, parent=True),
+        code=code_hash("evaluate"),
+    message:
+        "{wildcards.task}: testing the chosen setting of {wildcards.mode}"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/evaluate.py {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
+        " --data {params.data:q} --output {output.test:q} --threads {threads} >{log:q} 2>&1"
+
+
+# Collection targets: `snakemake task_imdb` and `snakemake mode_bitfit` run one task or one mode, up to its test scores.
+for name, collected in {
+    **{f"task_{task}": [plan for plan in PLANS.values() if plan.task.name == task] for task in CONFIG.tasks},
+    **{f"mode_{mode}": [plan for plan in PLANS.values() if plan.mode.name == mode] for mode in CONFIG.modes},
+}.items():
+
+    rule:
+        name:
+            name
+        input:
+            mode_files(f"{CHOSEN}/test.json", collected),
+        localrule: True

@@ -1,0 +1,47 @@
+# One job per cell.
+
+
+rule finetune:
+    input:
+        *rules.base_model.output,
+        model=rules.base_model.output.model,
+        train=rules.prepare.output.train,
+        validation=rules.prepare.output.validation,
+        stats=rules.prepare.output.stats,
+    output:
+        metrics=f"{CELL}/metrics.json",
+        predictions=f"{CELL}/validation.safetensors",
+        trained=f"{CELL}/trained.safetensors",
+    log:
+        f"{RUN}/logs/{CELL_FOLDER}/finetune.log",
+    benchmark:
+        f"{RUN}/benchmarks/{CELL_FOLDER}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        # Measured: 0.5 GB at 16 x 128 tokens, 1 GB at 64 x 512; larger batches go through in micro-batches. A job that
+        # is tried again gets more of both, and goes on after the last epoch that it finished.
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        # No limit unless one is set: `--resources cells_at_once=4` for as many cells side by side on one GPU.
+        cells_at_once=1,
+    params:
+        cell=lambda wildcards: compact_json(cell_of(wildcards)),
+        base_model=subpath(input.model, parent=True),
+        data=subpath(input.train, parent=True),
+        folder=subpath(output.metrics, parent=True),
+        code=code_hash("finetune"),
+    message:
+        "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
+        " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
+    shell:
+        "{PYTHON} {SCRIPTS:q}/finetune.py {params.cell:q} --base-model {params.base_model:q} --data {params.data:q}"
+        " --output {params.folder:q} --threads {threads} >{log:q} 2>&1"
+
+
+# `snakemake cells` trains the grid and compares nothing.
+rule cells:
+    input:
+        lambda wildcards: cell_files("metrics.json", PLANS.values()),
+    localrule: True
