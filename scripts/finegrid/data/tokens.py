@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from finegrid.errors import InputError
-from finegrid.files import check_sha256, read_json
+from finegrid.files import check_sha256
+from finegrid.records import DataStats, SplitStats, read_record
 
 
 class Split(NamedTuple):
@@ -20,7 +21,7 @@ class Split(NamedTuple):
     input_ids: torch.Tensor  # int32 [tokens of all rows]
     token_type_ids: torch.Tensor  # uint8 [tokens of all rows]
     offsets: torch.Tensor  # int64 [rows + 1]
-    labels: torch.Tensor  # int64 [rows], or float32 [rows] if they are no classes
+    labels: torch.Tensor  # int64 [rows]; float32 [rows] for a regression
 
     @property
     def tokens(self) -> int:
@@ -33,14 +34,14 @@ class Split(NamedTuple):
         return self.offsets.diff()
 
 
-def load_split(folder, name: str) -> tuple[Split, dict]:
-    """Map the split `name` of a prepared folder; return it with its row in `stats.json`.
+def load_split(folder, name: str) -> tuple[Split, SplitStats]:
+    """Map the split `name` of a prepared folder into memory; return it with its entry in `stats.json`.
 
-    Raises InputError if the file is missing or its sha256 is not the one in `stats.json`.
+    Raises InputError if stats.json is missing or the file's sha256 is not the one it gives.
     """
     path = Path(folder, f"{name}.safetensors")
-    stats = read_json(Path(folder, "stats.json"), "splits", name)
-    check_sha256(path, stats["sha256"])
+    stats = getattr(read_record(DataStats, Path(folder, "stats.json")).splits, name)
+    check_sha256(path, stats.sha256)
     try:
         with safe_open(path, framework="pt") as file:
             return Split(*(file.get_tensor(field) for field in Split._fields)), stats
@@ -49,9 +50,9 @@ def load_split(folder, name: str) -> tuple[Split, dict]:
 
 
 def collate(split: Split, rows: torch.Tensor, device, padding: int = 0) -> dict[str, torch.Tensor]:
-    """Pad some rows to the longest of them, with the token `padding`.
+    """Pad some rows to the longest of them with the token `padding`.
 
-    Returns the model's inputs `input_ids`, `token_type_ids` and `attention_mask`, each [rows, longest],
+    Returns the model's inputs `input_ids`, `token_type_ids` and `attention_mask`, each int64 [rows, longest],
     on `device`.
     """
     starts = split.offsets[rows]
