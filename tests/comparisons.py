@@ -1,143 +1,261 @@
-"""A comparison written by hand, as compare.py would write it, for the tests of what is made from one."""
+"""Comparisons written by hand, as compare.py would write them, for tests of everything that is made from one."""
 
-from finegrid.evaluation import statistics
+from statistics import fmean, median, stdev
 
-SPLITS = {
-    "train": {"rows": 20_000, "origin": "official training split", "truncated_rows": 500, "empty_texts": 0},
-    "validation": {"rows": 5_000, "origin": "20% held out of it", "truncated_rows": 0, "empty_texts": 2},
-    "test": {"rows": 25_000, "origin": "official test split", "truncated_rows": 0, "empty_texts": 1},
-    "hidden": {"rows": 0, "origin": "none", "truncated_rows": 0, "empty_texts": 0},
-}
+from finegrid.config.cell import Plan
+from finegrid.config.definition import Mode, Model, Task, Training
+from finegrid.config.metrics import METRICS
+from finegrid.evaluation.comparison import (
+    CellScore,
+    ChosenScore,
+    Comparison,
+    IntervalSpread,
+    McNemar,
+    ModeComparison,
+    Pair,
+    RowsTest,
+    SeedsTest,
+    SettingScore,
+    Spread,
+    TaskComparison,
+)
+from finegrid.records import (
+    Cost,
+    DataSource,
+    DataStats,
+    Edge,
+    Environment,
+    EpochScore,
+    ParameterCounts,
+    Splits,
+    SplitStats,
+)
+
+MODEL = Model(name="bert_tiny", source="bundled")
+TRAINING = Training(epochs=4)
+DUPLICATES = {"train": 7, "validation": 1, "train and test": 123, "train and validation": 0}
 
 
-def comparison(tasks: list[dict] | None = None) -> dict:
-    """Return the comparison of a run."""
-    return {
-        "run": "golden",
-        "model": {"name": "bert_tiny", "source": "embedded"},
-        "environments": [
-            {"torch": "2.13.0", "device": "cpu", "threads": 1, "dtype": "bfloat16", "batches": "unpadded"}
-        ],
-        "tasks": [task()] if tasks is None else tasks,
-    }
+def changed(record, path: str, value):
+    """Return a frozen record with one value replaced: `changed(task, "modes.0.chosen.edges", ())`."""
+    name, _, rest = path.partition(".")
+    if isinstance(record, tuple):
+        index = int(name)
+        return (*record[:index], changed(record[index], rest, value) if rest else value, *record[index + 1 :])
+    if isinstance(record, dict):
+        return {**record, name: changed(record[name], rest, value) if rest else value}
+    return record.model_copy(update={name: changed(getattr(record, name), rest, value) if rest else value})
 
 
-def task(name="imdb", modes: list[dict] | None = None, metrics=("accuracy",), test="read", **settings) -> dict:
-    """Return one task: by default full fine-tuning, bitfit 0.25 below it, and a mode that diverged everywhere."""
+def comparison(tasks: list[TaskComparison] | None = None, **fields) -> Comparison:
+    """Return the comparison of a run; fields are those of Comparison."""
+    environment = Environment(
+        python="3.11", machine="x86_64", device="cpu", threads=1, dtype="bfloat16", batches="unpadded", torch="2.13.0"
+    )
+    tasks = [task()] if tasks is None else tasks
+    return Comparison(**{"run": "golden", "model": MODEL, "environments": (environment,), "tasks": tasks, **fields})
+
+
+def settings_of(name: str, metrics, **fields) -> Task:
+    """Return a task's settings: a regression if its metrics are; fields are those of Task."""
+    regression = METRICS[metrics[0]].regression
+    labels = {"regression": True} if regression else {"classes": ["neg", "pos"]}
+    made = {"name": name, "source": "bundled", "text": ["text"], "label": "label", "max_length": 128, **labels}
+    return Task(**{**made, "metrics": metrics, **fields})
+
+
+def split(rows: int, origin: str, truncated: int = 0, empty: int = 0, name: str = "all") -> SplitStats:
+    """Return what is known of a split."""
+    return SplitStats(
+        rows=rows,
+        parts={name: rows},
+        origin=origin,
+        sha256="0" * 64,
+        tokens=100 * rows,
+        truncated_rows=truncated,
+        truncated_share=truncated / rows if rows else 0.0,
+        empty_texts=empty,
+    )
+
+
+def task(name="imdb", modes=None, metrics=("accuracy",), test="read", **fields) -> TaskComparison:
+    """Return one task: by default full fine-tuning, bitfit 0.25 below it, and a mode that diverged everywhere.
+
+    Every metric has the same scores; test scores are those of validation. Fields are those of Task.
+    """
     modes = [mode("full"), mode("bitfit", 0.63, trainable=(3072, 2)), mode("a_b", None)] if modes is None else modes
-    for each in modes:
-        if each["chosen"]:
-            scores = {metric: each["chosen"]["validation"]["first"] for metric in metrics}
-            each["chosen"]["validation"] = scores
-            of_test = [
-                {**spread, "interval": [spread["mean"] - 0.004, spread["mean"] + 0.004], "interval_method": "Wilson"}
-                for spread in scores.values()
-            ]
-            each["chosen"]["test"] = dict(zip(metrics, of_test, strict=True)) if test == "read" else None
-    splits = {key: dict(value) for key, value in SPLITS.items()}
-    if test != "read":
-        splits["test"] |= {"rows": 0, "origin": "none", "empty_texts": 0}
-        splits["hidden"] |= {"rows": 100 if test == "hidden" else 0}
-    ok = [each for each in modes if each["chosen"]]
-    return {
-        "task": name,
-        "settings": {"name": name, "source": "embedded", "max_length": 128, "metrics": list(metrics), **settings},
-        "data": {
-            "splits": splits,
-            "source": {},
-            "duplicates": {"train": 7, "validation": 1, "train and test": 123, "train and validation": 0},
-        },
-        "training": {"epochs": 4, "weight_decay": 0, "warmup": 0, "max_grad_norm": 1.0},
-        "metric": metrics[0],
-        "scores": list(metrics),
-        "test_status": test,
-        "modes": modes,
-        "pairs": [
+    settings = settings_of(name, metrics, **fields)
+    modes = [_on_task(each, settings, tested=test == "read") for each in modes]
+    splits = Splits(
+        train=split(20_000, "official training split", truncated=500),
+        validation=split(5_000, "20% held out of it", empty=2),
+        test=split(25_000, "official test split", empty=1) if test == "read" else split(0, "none"),
+        hidden=split(100 if test == "hidden" else 0, "none"),
+    )
+    ok = [each for each in modes if each.chosen]
+    return TaskComparison(
+        task=settings,
+        data=DataStats(task=settings, source=DataSource(), splits=splits, duplicates=DUPLICATES),
+        training=TRAINING,
+        scores=settings.metrics,
+        test_status=test,
+        modes=modes,
+        pairs=[
             pair(ours, theirs, metrics[0], "test" if test == "read" else "validation")
             for index, ours in enumerate(ok)
             for theirs in ok[:index]
         ],
+    )
+
+
+def _on_task(mode: ModeComparison, task: Task, tested: bool) -> ModeComparison:
+    """Return a mode as compared on a task: its scores under the names of the task's metrics."""
+    mode = changed(mode, "plan.task", task)
+    if mode.chosen is None:
+        return mode
+    [score] = mode.chosen.validation.values()
+    bounds = {"interval": (score.mean - 0.004, score.mean + 0.004), "interval_method": "Wilson"}
+    test = IntervalSpread(**{**score.model_dump(), **bounds}) if tested else None
+    mode = changed(mode, "chosen.validation", {metric: score for metric in task.metrics})
+    mode = changed(mode, "chosen.test", test and {metric: test for metric in task.metrics})
+    cells = [changed(cell, "test", cell.validation if tested and cell.chosen else None) for cell in mode.cells]
+    return changed(mode, "cells", tuple(cells))
+
+
+def mode(
+    name: str, score: float | None = 0.88, trainable=(4_385_920, 258), seeds=(0, 1, 2), rates=("3e-4", "1e-3")
+) -> ModeComparison:
+    """Return one mode: a score that falls by 0.02 with the learning rate and rises by 0.01 with the seed, or None."""
+    scores = {
+        (16, rate): None
+        if score is None
+        else [round(score - 0.02 * index + 0.01 * seed, 3) for seed in range(len(seeds))]
+        for index, rate in enumerate(rates)
     }
+    return mode_of(name, scores, trainable, seeds)
 
 
-def mode(name: str, score: float | None = 0.88, trainable=(4_385_920, 258), seeds=(0, 1, 2), rates=("3e-4", "1e-3")):
-    """Return one mode: a score that falls by 0.02 with the learning rate and differs by 0.01 between seeds, or None."""
-    settings, cells = [], []
-    for index, rate in enumerate(rates):
-        of_seeds = [
-            None if score is None else round(score - 0.02 * index + 0.01 * seed, 3) for seed in range(len(seeds))
-        ]
-        setting = {"batch_size": 16, "learning_rate": rate}
-        chosen = score is not None and index == 0
-        settings.append(
-            {
-                **setting,
-                "chosen": chosen,
-                "diverged": 0 if score is not None else len(seeds),
-                "validation": None if score is None else statistics.spread(of_seeds),
-            }
-        )
-        for seed, value in zip(seeds, of_seeds, strict=True):
-            epoch = {"epoch": 4, "score": value, "scores": {}, "loss": 0.5}
-            cells.append(
-                {
-                    **setting,
-                    "seed": seed,
-                    "status": "diverged" if value is None else "ok",
-                    "chosen": chosen,
-                    "validation": value,
-                    "validation_loss": None if value is None else 0.5,
-                    "best_epoch": None if value is None else epoch,
-                    "history": [] if value is None else [{**epoch, "epoch": 3, "score": value - 0.01}, epoch],
-                    "train_loss": [[10, 0.7], [20, None if value is None else 0.5]],
-                    "cost": {
-                        "startup_seconds": 2.5,
-                        "training_seconds": 300.0 + seed,
-                        "total_seconds": 305.0 + seed,
-                        "tokens": 1_000_000,
-                        "tokens_per_second": 3333.3,
-                        "peak_memory_bytes": 2**29,
-                    },
-                    "trained_bytes": 4 * sum(trainable),
-                    "fingerprint": "0" * 64,
-                }
-            )
-    edges = [
-        {
-            "of": "learning rate",
-            "side": "smallest",
-            "message": f"learning rate {rates[0]} is the smallest tried",
-            "change": f"modes.{name}.learning_rates: [1e-4, {', '.join(rates)}]",
-        }
+def mode_of(name: str, scores: dict, trainable=(4_385_920, 258), seeds=(0,), chosen=None) -> ModeComparison:
+    """Return one mode with the scores {(batch size, learning rate): [score of each seed], or None if they diverged}.
+
+    Chosen is the setting that is given or, without one, the first that did not diverge.
+    """
+    sizes, rates = (tuple(dict.fromkeys(setting[axis] for setting in scores)) for axis in (0, 1))
+    chosen = chosen or next((setting for setting, values in scores.items() if values is not None), None)
+    return ModeComparison(
+        plan=plan(name, sizes, rates, seeds),
+        trainable=ParameterCounts(encoder=trainable[0], head=trainable[1], total=sum(trainable)),
+        parameters=4_386_178,
+        settings=[setting_score(setting, values, setting == chosen, len(seeds)) for setting, values in scores.items()],
+        cells=[
+            cell(setting, seed, value, setting == chosen, 4 * sum(trainable))
+            for setting, values in scores.items()
+            for seed, value in zip(seeds, values or [None] * len(seeds), strict=True)
+        ],
+        chosen=chosen
+        and ChosenScore(
+            batch_size=chosen[0],
+            learning_rate=chosen[1],
+            edges=[edge(name, rates)],
+            validation={"accuracy": spread(scores[chosen])},
+        ),
+    )
+
+
+def plan(mode: str, batch_sizes=(16,), learning_rates=("3e-4", "1e-3"), seeds=(0,)) -> Plan:
+    """Return the plan of a mode on the task imdb."""
+    return Plan(
+        run="golden",
+        model=MODEL,
+        task=settings_of("imdb", ("accuracy",)),
+        mode=Mode(name=mode, train=[".*"]),
+        training=TRAINING,
+        batch_sizes=batch_sizes,
+        learning_rates=learning_rates,
+        seeds=tuple(seeds),
+    )
+
+
+def setting_score(setting: tuple[int, str], scores, chosen=False, seeds=1) -> SettingScore:
+    """Return what validation says of a setting; scores are one for each seed, or None if all seeds diverged."""
+    return SettingScore(
+        batch_size=setting[0],
+        learning_rate=setting[1],
+        chosen=chosen,
+        diverged=seeds if scores is None else 0,
+        validation=None if scores is None else spread(scores),
+    )
+
+
+def spread(scores: list[float]) -> Spread:
+    """Return some scores over seeds."""
+    return Spread(
+        n=len(scores),
+        mean=fmean(scores),
+        sd=stdev(scores) if len(scores) > 1 else None,
+        median=median(scores),
+        min=min(scores),
+        max=max(scores),
+    )
+
+
+def cell(setting: tuple[int, str], seed: int, score: float | None, chosen: bool, trained_bytes: int) -> CellScore:
+    """Return one cell; its last two epochs are told. A score of None: it diverged."""
+    ok = score is not None
+    history = [
+        EpochScore(epoch=epoch, score=value, scores={}, loss=0.5)
+        for epoch, value in ([(3, score - 0.01), (4, score)] if ok else [])
     ]
-    best = None if score is None else statistics.spread([cell["validation"] for cell in cells[: len(seeds)]])
-    return {
-        "mode": name,
-        "plan": {"batch_sizes": [16], "learning_rates": list(rates), "seeds": list(seeds)},
-        "trainable": {"encoder": trainable[0], "head": trainable[1], "total": sum(trainable)},
-        "parameters": 4_386_178,
-        "settings": settings,
-        "cells": cells,
-        "chosen": best
-        and {"batch_size": 16, "learning_rate": rates[0], "edges": edges, "validation": {"first": best}, "test": None},
-    }
+    return CellScore(
+        batch_size=setting[0],
+        learning_rate=setting[1],
+        seed=seed,
+        status="ok" if ok else "diverged",
+        chosen=chosen,
+        validation=score,
+        validation_loss=0.5 if ok else None,
+        best_epoch=history[-1] if ok else None,
+        history=history,
+        train_loss=[(10, 0.7), (20, 0.5 if ok else None)],
+        cost=Cost(
+            startup_seconds=2.5,
+            training_seconds=300.0 + seed,
+            total_seconds=305.0 + seed,
+            tokens=1_000_000,
+            tokens_per_second=3333.3,
+            peak_memory_bytes=2**29,
+        ),
+        trained_bytes=trained_bytes,
+        fingerprint="0" * 64,
+    )
 
 
-def pair(ours: dict, theirs: dict, metric: str, split: str, noise=0.01) -> dict:
+def edge(mode: str, rates) -> Edge:
+    """Return the warning that the smallest learning rate was chosen."""
+    return Edge(
+        axis="learning rate",
+        side="smallest",
+        message=f"learning rate {rates[0]} is the smallest tried",
+        change=f"modes.{mode}.learning_rates: [1e-4, {', '.join(rates)}]",
+    )
+
+
+def pair(ours: ModeComparison, theirs: ModeComparison, metric: str, split: str, noise=0.01) -> Pair:
     """Return the comparison of two modes: within noise if they lie within it."""
-    delta = round(ours["chosen"]["validation"][metric]["mean"] - theirs["chosen"]["validation"][metric]["mean"], 6)
-    seeds = ours["plan"]["seeds"]
+    delta = round(ours.chosen.validation[metric].mean - theirs.chosen.validation[metric].mean, 6)
+    seeds = ours.plan.seeds
     p = 0.4 if abs(delta) < noise else 0.0001
-    return {
-        "mode": ours["mode"],
-        "against": theirs["mode"],
-        "metric": metric,
-        "seeds": seeds,
-        "split": split,
-        "delta": delta,
-        "interval": [round(delta - noise, 6), round(delta + noise, 6)],
-        "interval_method": "paired bootstrap over examples" + " and seeds" * (len(seeds) > 1),
-        "examples": {"method": "McNemar, exact", "seed": 0, "only_mode": 12, "only_against": 80, "p": p, "p_holm": p},
-        "over_seeds": {"method": "permutation of seeds", "p": 0.25, "n": len(seeds)} if len(seeds) > 1 else None,
-        "within_noise": abs(delta) < noise,
-    }
+    per_seed = [McNemar(seed=seed, only_mode=12, only_against=80, p=p) for seed in seeds]
+    return Pair(
+        mode=ours.name,
+        against=theirs.name,
+        metric=metric,
+        split=split,
+        seeds=seeds,
+        delta=delta,
+        interval=(round(delta - noise, 6), round(delta + noise, 6)),
+        interval_method="paired bootstrap over examples" + " and seeds" * (len(seeds) > 1),
+        rows=RowsTest(method="McNemar, exact", p=p, p_holm=p, per_seed=per_seed),
+        over_seeds=SeedsTest(p=0.25, n=len(seeds)) if len(seeds) > 1 else None,
+        within_noise=abs(delta) < noise,
+    )
