@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finegrid.files import write_json
-from finegrid.config.cell import fingerprint
+from finegrid.files import fingerprint, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE = ("Snakefile", "README.md", "environment.yml", "config", "models", "profiles", "scripts", "workflow")
@@ -85,8 +84,13 @@ def damage(path: Path, how: str) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def error_lines(text: str) -> list[str]:
+    """List the lines of a log that tell the user what is wrong."""
+    return [line for line in text.splitlines() if line.startswith("error: ")]
+
+
 def without_cost(path: Path) -> str:
-    """Return metrics.json, as it is spelled, less its cost block and the sha256 over it."""
+    """Return metrics.json, as it is spelled, without its cost block and the sha256 over it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     del content["cost"], content["sha256"]
     return json.dumps(content, indent=1, ensure_ascii=False)
@@ -96,7 +100,7 @@ def edit_result(path: Path, **changes) -> dict:
     """Change keys of a sealed result, whatever it says, and seal it again; return it."""
     content = {**json.loads(path.read_text(encoding="utf-8")), **changes}
     del content["sha256"]
-    write_json(path, {**content, "sha256": fingerprint(**content)})
+    write_json(path, {**content, "sha256": fingerprint(content)})
     return content
 
 

@@ -1,0 +1,90 @@
+"""finegrid in any folder, as a module of another workflow, with settings from the command line, and in group jobs."""
+
+import re
+
+import pytest
+from conftest import REPOSITORY, run, without_cost
+
+CELL = "results/smoke/cells/imdb/full/bs16_lr3e-4_seed0/metrics.json"
+MODULE = """\
+configfile: "mine.yaml"
+
+
+module finegrid:
+    snakefile:
+        "{snakefile}"
+    config:
+        config
+
+
+use rule * from finegrid
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder of a user's own with a configuration that names a file of theirs."""
+    folder = tmp_path / "the user's folder"
+    folder.mkdir()
+    config = (REPOSITORY / "config" / "smoke.yaml").read_text(encoding="utf-8")
+    (folder / "mine.yaml").write_text(config + "\npublished: [scores.yaml]\n", encoding="utf-8")
+    (folder / "scores.yaml").write_text(
+        "sources:\n  - {title: A friend, read: a letter, model: theirs, scores: "
+        "[{task: imdb, metric: accuracy, split: test, mode: full, value: 0.5}]}\n",
+        encoding="utf-8",
+    )
+    return folder
+
+
+def check_whole_run(folder, smoke_run) -> None:
+    assert without_cost(folder / CELL) == without_cost(smoke_run / CELL)
+    assert "A friend" in (folder / "results/smoke/tables/published.md").read_text(encoding="utf-8")
+    assert (folder / "results/smoke/report.html").exists()
+    entries = {path.name for path in folder.iterdir()} - {".snakemake", "Snakefile"}
+    assert entries == {"mine.yaml", "scores.yaml", "results"}
+
+
+def test_a_run_in_another_folder(elsewhere, smoke_run):
+    snakefile = REPOSITORY / "Snakefile"
+    arguments = ("-s", snakefile, "--directory", elsewhere, "--configfile", elsewhere / "mine.yaml")
+    done = run("snakemake", "--cores", "2", *arguments, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_whole_run(elsewhere, smoke_run)
+
+
+def test_a_run_as_a_module_of_another_workflow(elsewhere, smoke_run):
+    (elsewhere / "Snakefile").write_text(MODULE.format(snakefile=REPOSITORY / "Snakefile"), encoding="utf-8")
+    done = run("snakemake", "--cores", "2", cwd=elsewhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_whole_run(elsewhere, smoke_run)
+
+
+def test_lists_and_mappings_on_the_command_line(clone):
+    settings = ("seeds=[0,1]", "batch_sizes=[8,16]", "training={epochs: 2, warmup: 0.1}")
+    arguments = ("--configfile", "config/smoke.yaml", "--config", *settings)
+    done = run("snakemake", "--dry-run", "--cores", "1", *arguments, cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^finetune +16$", done.stdout, re.MULTILINE)
+    assert "bs8_lr1e-3_seed1" in done.stdout
+
+
+@pytest.mark.parametrize(("size", "expected"), [(3, [1, 3]), (4, [4]), (16, [4])])
+def test_groups_are_as_large_as_one_says(clone, size, expected):
+    groups = ("--groups", "finetune=cells", "--group-components", f"cells={size}")
+    done = run("snakemake", "--dry-run", "--cores", "1", "--configfile", "config/smoke.yaml", *groups, cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert sorted(group_sizes(done.stdout)) == expected
+
+
+def group_sizes(text: str) -> list[int]:
+    """Count the cells of each group job that a dry run prints."""
+    sizes, in_group = [], False
+    for line in text.splitlines():
+        if "Group job cells" in line:
+            sizes.append(0)
+            in_group = True
+        elif line.startswith("["):
+            in_group = False
+        elif in_group and re.match(r"\s*Job \d+: imdb: ", line):
+            sizes[-1] += 1
+    return sizes
