@@ -1,34 +1,83 @@
-"""Scores that others published, as data, each with its source."""
+"""Scores that others published, read from YAML, each with its source."""
 
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from finegrid.config.metrics import METRICS
+from finegrid.config.resolve import validated
+from finegrid.config.types import BatchSize, LearningRate, Record, expects, number, problem, text, whole_number
 from finegrid.errors import InputError
+from finegrid.evaluation.comparison import TaskComparison
 from finegrid.files import read_yaml
-from finegrid.config.cell import canonical_learning_rate
-from finegrid.evaluation.metrics import METRICS
-from finegrid.evaluation.results import check
+
+# The first character is none that begins a formula in spreadsheets, which open the tables' CSV files.
+Line = text("one line of text that does not begin with =, +, - or @", r"^[^\s=+@-][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
 
 
-def read_published(paths: list) -> list[dict]:
-    """Return all published scores of some files, each with the keys of its source: see published.schema.yaml.
+def _known_metric(name: str) -> str:
+    if name.partition(" ")[0] not in METRICS:
+        raise problem(f"{name!r} is none of {', '.join(METRICS)}")
+    return name
 
-    Raises InputError if a file is not of that form.
-    """
-    rows = []
+
+class _Score(Record):
+    """A published score, without its source."""
+
+    task: Line  # the task's name in a configuration
+    # A metric, with the name of the part where it is not the first: 'accuracy (mismatched)'.
+    metric: Annotated[Line, AfterValidator(_known_metric)]
+    split: Annotated[Literal["validation", "test"], expects("'validation' or 'test'")]
+    mode: Line | None = None  # the mode of finegrid that trains the same parameters
+    value: number("a score as a share, not in percent: -1 to 1", ge=-1, le=1)
+    sd: number("the standard deviation over seeds: a number, 0 or more", ge=0) | None = None
+    seeds: whole_number("how many seeds: a whole number, 1 or more", ge=1) | None = None
+    learning_rate: LearningRate | None = None
+    batch_size: BatchSize | None = None
+    trainable: whole_number("how many parameters train: a whole number, 1 or more", ge=1) | None = None
+
+
+class _About(Record):
+    """What is known of a source."""
+
+    title: Line  # what tables call it
+    address: Line | None = None  # where it is found
+    read: Line  # which part of it the scores were read in
+    model: Line  # the pretrained model
+    protocol: Line | None = None  # data, lengths, epochs, seeds
+
+
+class _Source(_About):
+    """A source with its scores."""
+
+    scores: Annotated[tuple[_Score, ...], Field(min_length=1)]
+
+
+class _File(Record):
+    """A file of published scores."""
+
+    sources: Annotated[tuple[_Source, ...], Field(min_length=1)]
+
+
+class PublishedScore(_About, _Score):
+    """A published score with its source."""
+
+
+def read_published(paths) -> list[PublishedScore]:
+    """Return all published scores of some files. Raises InputError, in one line, if a file is not of that form."""
+    scores = []
     for path in paths:
-        content = read_yaml(path)
-        check(content, "published", path)
-        for source in content["sources"]:
-            for row in source["scores"]:
-                if row["metric"].partition(" ")[0] not in METRICS:
-                    raise InputError(f"{path}: metric {row['metric']!r} is none of {', '.join(METRICS)}")
-                if "learning_rate" in row:
-                    try:
-                        row["learning_rate"] = canonical_learning_rate(row["learning_rate"])
-                    except InputError as error:
-                        raise InputError(f"{path}: {error}") from None
-                rows.append({**{key: value for key, value in source.items() if key != "scores"}, **row})
-    return rows
+        try:
+            content = validated(read_yaml(path), _File)
+        except InputError as error:
+            message = str(error)
+            raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from None
+        for source in content.sources:
+            about = {name: getattr(source, name) for name in _About.model_fields}
+            scores += [PublishedScore(**about, **dict(score)) for score in source.scores]
+    return scores
 
 
-def rows_for(rows: list[dict], task: dict) -> list[dict]:
-    """Return the published scores of a task of the comparison, by metrics that it has."""
-    return [row for row in rows if row["task"] == task["task"] and row["metric"] in task["scores"]]
+def rows_for(scores: list[PublishedScore], task: TaskComparison) -> list[PublishedScore]:
+    """Return the published scores of a task, by metrics that it has."""
+    return [score for score in scores if score.task == task.name and score.metric in task.scores]
