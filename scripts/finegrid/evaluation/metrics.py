@@ -1,20 +1,12 @@
-"""Scores of predictions: the metrics by name, what each is for, and which way is better.
+"""Scores of predictions. What each metric is called and which way is better: `config.metrics`.
 
-The Snakefile imports this module, so numpy, scikit-learn and scipy are imported where they are called.
+A training imports this module, so numpy, scikit-learn and scipy are imported only by the metrics that need them.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-
-class Metric(NamedTuple):
-    """A score of predictions against labels, both [rows]: class numbers, or the numbers of a regression."""
-
-    shown: str  # what tables call it
-    function: Callable
-    regression: bool = False
-    higher_is_better: bool = True
-    binary: bool = False  # asks for two classes, of which the second is the one to find
+from finegrid.config.definition import Task
+from finegrid.config.metrics import METRICS
 
 
 def accuracy(predictions, labels) -> float:
@@ -22,20 +14,21 @@ def accuracy(predictions, labels) -> float:
 
 
 def f1(predictions, labels) -> float:
-    """F1 of class 1; 0 where neither predictions nor labels hold it."""
+    """F1 of class 1; 0 if it occurs neither among the predictions nor among the labels."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(labels, predictions, zero_division=0))
 
 
 def macro_f1(predictions, labels) -> float:
+    """Unweighted mean of the classes' F1."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(labels, predictions, average="macro", zero_division=0))
 
 
 def matthews(predictions, labels) -> float:
-    """Matthews' correlation; 0 where all predictions are one class."""
+    """Matthews correlation coefficient (1975); 0 if all predictions are the same class."""
     from sklearn.metrics import matthews_corrcoef
 
     return float(matthews_corrcoef(labels, predictions))
@@ -54,7 +47,7 @@ def mean_squared_error(predictions, labels) -> float:
 
 
 def _correlation(name: str, predictions, labels) -> float:
-    """Correlate by scipy; 0 where either side is constant, as it then tells nothing of the other."""
+    """Correlate by scipy; 0 if either side is constant, where the correlation is undefined."""
     import numpy as np
     from scipy import stats
 
@@ -63,36 +56,37 @@ def _correlation(name: str, predictions, labels) -> float:
     return float(getattr(stats, name)(predictions.astype(float), labels.astype(float)).statistic)
 
 
-METRICS = {
-    "accuracy": Metric("accuracy", accuracy),
-    "f1": Metric("F1", f1, binary=True),
-    "macro_f1": Metric("macro F1", macro_f1),
-    "matthews": Metric("Matthews correlation", matthews),
-    "pearson": Metric("Pearson correlation", pearson, regression=True),
-    "spearman": Metric("Spearman correlation", spearman, regression=True),
-    "mean_squared_error": Metric("mean squared error", mean_squared_error, regression=True, higher_is_better=False),
+# Each takes predictions [rows] and labels [rows], both class numbers or both the numbers of a regression.
+FUNCTIONS = {
+    "accuracy": accuracy,
+    "f1": f1,
+    "macro_f1": macro_f1,
+    "matthews": matthews,
+    "pearson": pearson,
+    "spearman": spearman,
+    "mean_squared_error": mean_squared_error,
 }
 
 
-def predictions_of(logits, classes: list[str] | None):
-    """Return the class numbers, or in a regression the numbers, that logits [rows, outputs] stand for: [rows]."""
-    return logits[:, 0] if classes is None else logits.argmax(axis=-1)
+def predictions_of(logits, task: Task):
+    """Return the predicted class numbers, or numbers of a regression: logits [..., rows, outputs] to [..., rows]."""
+    return logits[..., 0] if task.regression else logits.argmax(axis=-1)
 
 
-def score_all(task: dict, logits, labels, parts: dict[str, int]) -> dict[str, float]:
-    """Return every metric of a task on every part of a split, by the names that `score_names` lists.
+def score_all(task: Task, logits, labels, parts: Mapping[str, int]) -> dict[str, float]:
+    """Return every metric of a task on every part of a split, by the names of `score_names`.
 
-    logits: [rows, outputs]; labels: [rows]; parts: rows of each part, in the order in which they lie.
+    logits: [rows, outputs]; labels: [rows]; parts: the number of rows of each part, in the order in which they lie.
     """
-    predictions = predictions_of(logits, task["classes"])
+    predictions = predictions_of(logits, task)
     return {
-        name: METRICS[metric].function(predictions[rows], labels[rows])
-        for name, metric, rows in scored_parts(task["metrics"], parts)
+        name: FUNCTIONS[metric](predictions[rows], labels[rows])
+        for name, metric, rows in scored_parts(task.metrics, parts)
     }
 
 
-def scored_parts(metrics: list[str], parts: dict[str, int]) -> Iterator[tuple[str, str, slice]]:
-    """Yield each score of a split as its name, its metric and its rows, in the order of `score_names`."""
+def scored_parts(metrics: Sequence[str], parts: Mapping[str, int]) -> Iterator[tuple[str, str, slice]]:
+    """Yield the name, metric and rows of each score of a split, in the order of `score_names`."""
     names, start = iter(score_names(metrics, parts)), 0
     for rows in parts.values():
         for metric in metrics:
@@ -100,17 +94,17 @@ def scored_parts(metrics: list[str], parts: dict[str, int]) -> Iterator[tuple[st
         start += rows
 
 
-def score_names(metrics: list[str], parts) -> list[str]:
+def score_names(metrics: Sequence[str], parts: Iterable[str]) -> list[str]:
     """Name the scores of a split: `accuracy`, and of a second part `accuracy (mismatched)`. The first one selects."""
     return [name if index == 0 else f"{name} ({part})" for index, part in enumerate(parts) for name in metrics]
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """Return what tables call a score of `score_names`."""
     metric, _, part = name.partition(" ")
-    return " ".join(filter(None, [METRICS[metric].shown, part]))
+    return " ".join(filter(None, [METRICS[metric].display_name, part]))
 
 
-def to_maximise(metric: str, score: float) -> float:
-    """Return a score, or its negative where lower is better."""
+def signed_score(metric: str, score: float) -> float:
+    """Return the score, negated if lower is better, so that a larger one is always better."""
     return score if METRICS[metric].higher_is_better else -score

@@ -1,4 +1,4 @@
-"""Per-example predictions of a split, as safetensors: `logits` [rows, classes] and `labels` [rows]."""
+"""Predictions of a split as safetensors: `logits` and `labels` of every row."""
 
 import numpy as np
 from safetensors import SafetensorError
@@ -9,13 +9,16 @@ from finegrid.files import replacing
 
 
 def save_predictions(path, logits: np.ndarray, labels: np.ndarray) -> None:
-    """Write the predictions of a split atomically."""
+    """Write the predictions of a split atomically.
+
+    logits: [rows, outputs] of a cell, [seeds, rows, outputs] of a chosen setting; labels: [rows].
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(save({"logits": logits, "labels": labels}))
 
 
 def load_predictions(path) -> tuple[np.ndarray, np.ndarray]:
-    """Read logits [rows, classes] and labels [rows]. Raises InputError if the file does not hold them."""
+    """Read logits and labels, shaped as they were saved. Raises InputError if the file does not hold them."""
     try:
         tensors = load_file(path)
         return tensors["logits"], tensors["labels"]

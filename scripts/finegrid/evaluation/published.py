@@ -1,4 +1,4 @@
-"""Scores that others published, read from YAML, each with its source."""
+"""Published scores by others, read from YAML, each with its source."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from finegrid.errors import InputError
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.files import read_yaml
 
-# The first character is none that begins a formula in spreadsheets, which open the tables' CSV files.
+# Spreadsheets open the tables' CSV files, and would read a leading =, +, - or @ as a formula.
 Line = text("one line of text that does not begin with =, +, - or @", r"^[^\s=+@-][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
 
 
@@ -25,10 +25,10 @@ class _Score(Record):
     """A published score, without its source."""
 
     task: Line  # the task's name in a configuration
-    # A metric, with the name of the part where it is not the first: 'accuracy (mismatched)'.
+    # A metric, followed by the part of the split unless that is the first: 'accuracy (mismatched)'.
     metric: Annotated[Line, AfterValidator(_known_metric)]
     split: Annotated[Literal["validation", "test"], expects("'validation' or 'test'")]
-    mode: Line | None = None  # the mode of finegrid that trains the same parameters
+    mode: Line | None = None  # finegrid's mode that trains the same parameters
     value: number("a score as a share, not in percent: -1 to 1", ge=-1, le=1)
     sd: number("the standard deviation over seeds: a number, 0 or more", ge=0) | None = None
     seeds: whole_number("how many seeds: a whole number, 1 or more", ge=1) | None = None
@@ -38,11 +38,11 @@ class _Score(Record):
 
 
 class _About(Record):
-    """What is known of a source."""
+    """A source, without its scores."""
 
-    title: Line  # what tables call it
-    address: Line | None = None  # where it is found
-    read: Line  # which part of it the scores were read in
+    title: Line  # its name in tables
+    address: Line | None = None  # its URL
+    read: Line  # where in it the scores are
     model: Line  # the pretrained model
     protocol: Line | None = None  # data, lengths, epochs, seeds
 
@@ -64,14 +64,14 @@ class PublishedScore(_About, _Score):
 
 
 def read_published(paths) -> list[PublishedScore]:
-    """Return all published scores of some files. Raises InputError, in one line, if a file is not of that form."""
+    """Read the published scores of some files. Raises InputError, naming the file and the key, if one is malformed."""
     scores = []
     for path in paths:
+        content = read_yaml(path)
         try:
-            content = validated(read_yaml(path), _File)
+            content = validated(content, _File)
         except InputError as error:
-            message = str(error)
-            raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from None
+            raise InputError(f"{path}: {error}") from None
         for source in content.sources:
             about = {name: getattr(source, name) for name in _About.model_fields}
             scores += [PublishedScore(**about, **dict(score)) for score in source.scores]
@@ -79,5 +79,5 @@ def read_published(paths) -> list[PublishedScore]:
 
 
 def rows_for(scores: list[PublishedScore], task: TaskComparison) -> list[PublishedScore]:
-    """Return the published scores of a task, by metrics that it has."""
+    """Return the published scores of a task, in the metrics that it reports."""
     return [score for score in scores if score.task == task.name and score.metric in task.scores]

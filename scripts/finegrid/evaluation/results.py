@@ -1,101 +1,96 @@
-"""Reading results back: each file is checked against its schema and against the plan it should belong to."""
+"""Results read back from the folder of a run; each must belong to the plan that it is read for."""
 
-from functools import cache
-from pathlib import Path
-from statistics import mean
+from dataclasses import dataclass
 
-import fastjsonschema
-import yaml
-
+from finegrid.config.cell import Cell, Plan
 from finegrid.errors import InputError
-from finegrid.files import read_json
-from finegrid.config.cell import cell_folder, cells
-from finegrid.evaluation.metrics import to_maximise
-from finegrid.seal import check_seal, read_sealed
-
-SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+from finegrid.records import Best, Evaluation, Metrics, as_json
 
 
-def read_cells(plan: dict, run_folder) -> list[dict]:
-    """Read metrics.json of every cell of a plan, in the plan's order.
+@dataclass(frozen=True)
+class ModeResults:
+    """Everything that one (task, mode) left behind, except predictions."""
 
-    Raises InputError if one is missing, is not a metrics.json, or belongs to another cell or configuration.
+    best: Best
+    cells: list[Metrics]  # of the whole plan, in its order
+    chosen: list[Metrics]  # the seeds of the chosen setting; none if every setting diverged
+    evaluation: Evaluation
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that all of it belongs to."""
+        return self.best.plan
+
+    @property
+    def folder(self) -> str:
+        """Where below the folder of the run its predictions are."""
+        return self.plan.chosen_folder("")
+
+
+def read_mode(best_path, run_folder) -> ModeResults:
+    """Read best.json and, of its plan, metrics.json of all cells and test.json.
+
+    Raises InputError if a file is missing, damaged, or does not belong to the others.
     """
-    return [read_metrics(cell_folder(run_folder, cell) / "metrics.json", cell, plan["config"]) for cell in cells(plan)]
+    best = Best.read(best_path)
+    cells = read_cells(best.plan, run_folder)
+    chosen = chosen_cells(best, cells)
+    path = best.plan.chosen_folder(run_folder) / "test.json"
+    evaluation = Evaluation.read(path)
+    check_same(evaluation.plan, best.plan, path, "plan")
+    tested = [(cell.seed, cell.fingerprint) for cell in evaluation.cells]
+    if evaluation.chosen != best.chosen or tested != [(cell.cell.seed, cell.fingerprint) for cell in chosen]:
+        raise InputError(
+            f"{path}: it does not belong to {best_path} and the metrics.json of the chosen cells; "
+            "delete it to have it made again"
+        )
+    return ModeResults(best, cells, chosen, evaluation)
 
 
-def by_setting(cells: list[dict]) -> dict[tuple[int, str], list[dict]]:
-    """Group the cells of one (task, mode) by batch size and learning rate: the seeds of each setting."""
-    settings: dict[tuple[int, str], list[dict]] = {}
+def read_cells(plan: Plan, run_folder) -> list[Metrics]:
+    """Read metrics.json of every cell of a plan, in the plan's order. Raises InputError as `read_metrics` does."""
+    return [read_metrics(cell.folder(run_folder) / "metrics.json", cell) for cell in plan.cells()]
+
+
+def read_metrics(path, cell: Cell) -> Metrics:
+    """Read the metrics.json of a cell.
+
+    Raises InputError if it is missing, damaged, or of another cell or configuration.
+    """
+    metrics = Metrics.read(path)
+    check_same(metrics.cell, cell, path, "cell")
+    return metrics
+
+
+def check_same(found, expected, path, key: str) -> None:
+    """Raise InputError, naming the first key that differs, unless a cell or plan read from a file is the expected one."""
+    if found != expected:
+        key, found, expected = _first_difference(as_json(found), as_json(expected), key)
+        again = "the cell run" if key.startswith("cell.") else "it made"
+        raise InputError(
+            f"{path}: {key} is {found!r}, this run has {expected!r}: it comes from another configuration; "
+            f"delete it to have {again} again"
+        )
+
+
+def _first_difference(found, expected, key: str):
+    """Return the key, in order of the names, at which two different pieces of JSON differ, with both values."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted(found.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                return _first_difference(found.get(name), expected.get(name), f"{key}.{name}")
+    return key, found, expected
+
+
+def by_setting(cells: list[Metrics]) -> dict[tuple[int, str], list[Metrics]]:
+    """Group cells of one (task, mode) by batch size and learning rate: the seeds of each setting."""
+    settings: dict[tuple[int, str], list[Metrics]] = {}
     for metrics in cells:
-        setting = metrics["cell"]["batch_size"], metrics["cell"]["learning_rate"]
-        settings.setdefault(setting, []).append(metrics)
+        settings.setdefault(metrics.cell.setting, []).append(metrics)
     return settings
 
 
-def all_ok(cells: list[dict]) -> bool:
-    """Whether none of these cells diverged."""
-    return all(metrics["status"] == "ok" for metrics in cells)
-
-
-def score(cells: list[dict]) -> tuple[float, float]:
-    """Return the mean validation score after the last epoch and the mean loss, of seeds none of which diverged."""
-    last = [metrics["validation"]["last"] for metrics in cells]
-    return mean(epoch["score"] for epoch in last), mean(epoch["loss"] for epoch in last)
-
-
-def merit(cells: list[dict]) -> tuple[float, float]:
-    """Return what to maximise over settings, from the seeds of one that did not diverge: score, then negative loss."""
-    value, loss = score(cells)
-    return to_maximise(cells[0]["validation"]["metric"], value), -loss
-
-
-def best_seed(cells: list[dict]) -> dict:
-    """Return the one of several metrics that validation finds best; of equal ones the first."""
-    return max(cells, key=lambda metrics: merit([metrics]))
-
-
-def read_metrics(path, cell: dict, config: dict) -> dict:
-    """Read one metrics.json that must belong to this cell and these settings, or raise InputError."""
-    metrics = read_any_metrics(path)
-    for block, expected in (("cell", cell), ("config", config)):
-        for key in sorted(expected.keys() | metrics[block].keys()):
-            if metrics[block].get(key) != expected.get(key):
-                raise InputError(
-                    f"{path}: {block}.{key} is {metrics[block].get(key)!r}, this run has {expected.get(key)!r}: "
-                    "it comes from another configuration; delete it to have the cell run again"
-                )
-    return metrics
-
-
-def read_test(run_folder, cell: dict) -> dict:
-    """Read the test.json of a chosen cell; raise InputError if it is another cell's or of an earlier training."""
-    folder = cell_folder(run_folder, cell)
-    test = read_sealed(folder / "test.json")
-    metrics = read_any_metrics(folder / "metrics.json")
-    if (test["cell"], test["fingerprint"]) != (cell, metrics["fingerprint"]):
-        raise InputError(f"{folder}/test.json: does not belong to the metrics.json beside it")
-    return test
-
-
-def read_any_metrics(path) -> dict:
-    """Read a metrics.json, whichever cell's. Raises InputError if it is none, or is not as its cell wrote it."""
-    metrics = read_json(path)
-    check(metrics, "metrics", path)
-    check_seal(metrics, path)
-    return metrics
-
-
-def check(content, schema: str, path) -> None:
-    """Check what was read from `path` against a schema of workflow/schemas. Raises InputError in one line."""
-    try:
-        _validator(schema)(content)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise InputError(f"{path}: not a {schema} file: {error.message.removeprefix('data.')}") from None
-
-
-@cache
-def _validator(schema: str):
-    # Compiled, as a grid may have thousands of files and jsonschema takes 2 ms for each.
-    with open(SCHEMAS / f"{schema}.schema.yaml", encoding="utf-8") as file:
-        return fastjsonschema.compile(yaml.safe_load(file))
+def chosen_cells(best: Best, cells: list[Metrics]) -> list[Metrics]:
+    """Return the seeds of the chosen setting; none if every setting diverged."""
+    chosen = best.chosen and (best.chosen.batch_size, best.chosen.learning_rate)
+    return [metrics for metrics in cells if metrics.cell.setting == chosen]
