@@ -1,31 +1,35 @@
 #!/usr/bin/env python3
 """Make the folder of the pretrained model that every cell starts from.
 
-A standard transformers folder (config.json, model.safetensors, tokenizer) with provenance.json, which
-says where the weights come from and holds the sha256 of every file. A model of source 'embedded' comes
-with finegrid; one of source 'hub' or 'mirror' is read from the mirror, without the network.
+A standard transformers folder (config.json, model.safetensors, tokenizer) with provenance.json, which says where the
+weights come from and holds the sha256 of every file. Uses no network: a model of source 'hub' or 'mirror' is read from
+the mirror.
 """
 
 import argparse
 from pathlib import Path
 
 from finegrid import errors
+from finegrid.config.definition import Model
 from finegrid.files import make_folder, parse_json
+from finegrid.modeling.bundled import make_bundled_model, make_random_model
+from finegrid.records import as_json, read_as
 
 
 def main() -> None:
     arguments = parse_arguments()
-    settings = parse_json(arguments.model, "model")
+    model = read_as(Model, parse_json(arguments.model, "model"), "model")
 
     def make(folder: Path) -> dict:
-        if settings["source"] in ("hub", "mirror"):
-            from finegrid.modeling.hub import make_hub_model
+        if model.source == "bundled":
+            provenance = make_bundled_model(folder)
+        elif model.source == "random":
+            provenance = make_random_model(folder)
+        else:
+            from finegrid.modeling.hub import make_hub_model  # imports torch
 
-            return {"model": settings, **make_hub_model(settings, folder, arguments.mirror, arguments.fetched)}
-        from finegrid.modeling.bundled import make_embedded_model, make_random_model
-
-        make_model = {"embedded": make_embedded_model, "random": make_random_model}[settings["source"]]
-        return {"model": settings, **make_model(folder)}
+            provenance = make_hub_model(model, folder, arguments.mirror, arguments.fetched)
+        return {"model": as_json(model), **provenance}
 
     make_folder(arguments.output, make)
 

@@ -89,7 +89,7 @@ class SplitStats(Record):
     parts: dict[str, int]  # rows of each part, in the order in which they lie
     origin: str  # where the rows come from, in words
     sha256: str
-    labels: dict[str, float] | None = None  # rows of each class; of a regression lowest, mean, highest
+    labels: dict[str, int | float] | None = None  # rows of each class; of a regression lowest, mean, highest
     tokens: int
     length: Lengths | None = None
     truncated_rows: int

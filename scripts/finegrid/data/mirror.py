@@ -1,28 +1,34 @@
-"""Repositories of the hub as they lie in a mirror, the folder from which models and data are read.
+"""The mirror: a folder of the hub's repositories, from which models and data are read without the network.
 
-A mirror is laid out as models/owner/name/config.json and datasets/owner/name/..., and is what `finegrid.download`
-fills for source 'hub'; for source 'mirror' it is the user's. A repository's key is its path in it. Nothing here
-uses the network. Standard library only: the Snakefile imports this module.
+It is laid out as models/owner/name/config.json and datasets/owner/name/...; a repository's key is its path in it. For
+source 'hub' `finegrid.data.download` fills it, for source 'mirror' it is the user's.
 """
 
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from finegrid.config.hub_files import WEIGHTS, is_inside
+from finegrid.config.types import Record
 from finegrid.errors import InputError
 from finegrid.files import read_json, sha256
 
-# The second is a pickle, which is neither asked for nor read where there is the first.
-WEIGHTS = ["model.safetensors", "pytorch_model.bin"]
-MODEL_FILES = ["config.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"]
-MODEL_FILES += ["special_tokens_map.json", *WEIGHTS]
 CODE = (".py", ".pyc", ".so", ".dll", ".sh", ".ipynb")
 
 
-def repository(kind: str, name: str, patterns: list[str], mirror, fetched=None) -> tuple[Path, dict]:
-    """Return the folder of a repository's files that match the patterns, and what provenance tells of them.
+class Repository(Record):
+    """Files of a repository, with their sha256; without a revision in a mirror of the user's own."""
 
-    `kind` is "models" or "datasets". `fetched` is, for source 'hub', the file that fetch.py wrote: just the files
-    that it names may be there then. Raises InputError if they are not, or if there are none.
+    revision: str | None = None
+    files: dict[str, str]
+
+
+def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Path, Repository]:
+    """Return the folder of a repository and its files that match the patterns.
+
+    `kind` is "models" or "datasets". `fetched` is, for source 'hub', the file that fetch.py wrote; the files then have
+    to be exactly those that it lists. Raises InputError if they are not, or if none matches a pattern.
     """
     key = f"{kind}/{name}"
     folder = Path(mirror, key)
@@ -30,49 +36,51 @@ def repository(kind: str, name: str, patterns: list[str], mirror, fetched=None) 
     there = [path.relative_to(folder).as_posix() for path in paths]
     if not fetched:
         names = select(f"the mirror's {key}", key, there, patterns)
-        return folder, {"mirror": True, "files": {name: sha256(folder / name) for name in names}}
+        return folder, Repository(files={name: sha256(folder / name) for name in names})
 
-    files = {name: sha256(folder / name) for name in _matching(there, patterns)}
-    entry = pinned(read_json(fetched), key, patterns)
-    for name in sorted(files.keys() | entry["files"].keys()):
-        if name not in files:
-            raise InputError(f"{folder / name}: is missing; `snakemake fetch --forceall` fetches it")
-        if name not in entry["files"]:
-            raise InputError(f"{folder / name}: is no file of the revision {entry['revision']}; remove it")
-        if files[name] != entry["files"][name]:
-            raise InputError(f"{folder / name}: is not the file of {fetched}; `snakemake fetch --forceall` fetches it")
+    found = {name: sha256(folder / name) for name in matching(there, patterns)}
+    entry = _read_fetched(fetched, key, patterns)
+    for name in sorted(found.keys() | entry.files.keys()):
+        if name not in found:
+            raise InputError(f"{folder / name}: missing; `snakemake fetch --forceall` fetches it")
+        if name not in entry.files:
+            raise InputError(f"{folder / name}: not a file of revision {entry.revision}; remove it")
+        if found[name] != entry.files[name]:
+            raise InputError(
+                f"{folder / name}: not the file that {fetched} lists; `snakemake fetch --forceall` fetches it"
+            )
     return folder, entry
 
 
-def pinned(entries: dict, key: str, patterns: list[str]) -> dict:
-    """Return the revision and the files, {name: sha256}, of a repository that match the patterns."""
+def _read_fetched(path, key: str, patterns) -> Repository:
     try:
-        entry = entries[key]
-        names = _matching(entry["files"], patterns)
-        return {"revision": entry["revision"], "files": {name: entry["files"][name] for name in names}}
-    except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{key}: has no revision and files there; fetch again") from None
+        entry = TypeAdapter(dict[str, Repository]).validate_python(read_json(path))[key]
+    except (ValidationError, KeyError):
+        raise InputError(f"{path}: does not list the files of {key}; `snakemake fetch --forceall` lists them") from None
+    return Repository(
+        revision=entry.revision, files={name: entry.files[name] for name in matching(entry.files, patterns)}
+    )
 
 
-def select(owner: str, key: str, names, patterns: list[str]) -> list[str]:
-    """List, of the names of a repository's files, those to take: all that match a pattern and are needed.
+def select(owner: str, key: str, names, patterns) -> list[str]:
+    """List which of a repository's files to take: all that match a pattern, but no code.
 
-    Raises InputError, which calls the repository `owner`, if a model is not whole or a pattern matches nothing.
+    Raises InputError, which calls the repository `owner`, if a model lacks its configuration or its weights, or if a
+    data set has no file for a pattern.
     """
-    chosen = _matching(names, patterns)
+    chosen = matching(names, patterns)
     needed = [["config.json"], WEIGHTS] if key.startswith("models/") else [[pattern] for pattern in patterns]
     for group in needed:
-        if not _matching(chosen, group):
+        if not matching(chosen, group):
             raise InputError(f"{owner} has no file like {' or '.join(group)}")
     return chosen
 
 
-def is_inside(name: str) -> bool:
-    """Whether a name, or a pattern of names, is a plain path below the folder of a repository."""
-    return name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(name.split("/"))
+def matching(names, patterns) -> list[str]:
+    """List the names that match a pattern: no code, and no pickle of weights that are there as safetensors, too.
 
-
-def _matching(names, patterns: list[str]) -> list[str]:
+    Raises InputError if one of them leads outside the repository's folder.
+    """
     chosen = sorted(
         name
         for name in names
@@ -80,12 +88,13 @@ def _matching(names, patterns: list[str]) -> list[str]:
     )
     for name in chosen:
         if not is_inside(name):
-            raise InputError(f"{name!r} is no path inside a repository, though a hub or a lock file lists it")
-    return [name for name in chosen if name != WEIGHTS[1] or WEIGHTS[0] not in chosen]
+            raise InputError(f"{name!r} is not a path inside a repository, though the hub or the lock file lists it")
+    safetensors, pickle = WEIGHTS
+    return [name for name in chosen if name != pickle or safetensors not in chosen]
 
 
 def _matches(parts: list[str], patterns: list[str]) -> bool:
-    """Tell whether a path matches a pattern, both split at '/', in the sense of Path.glob."""
+    """Whether a path matches a pattern, both split at '/', as Path.glob would find it."""
     if not patterns:
         return not parts
     if patterns[0] == "**":

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from datasets import Dataset, concatenate_datasets
 
-from finegrid.data import mirror as hub
-from finegrid.data import reviews
-from finegrid.errors import InputError
+from finegrid.config.definition import Draw, Task
+from finegrid.data import mirror, reviews
 from finegrid.data.readers import draw, read_rows, texts_of
-from finegrid.config.tasks import patterns_of
+from finegrid.errors import InputError
+from finegrid.records import DataSource
 
 
 class Rows(NamedTuple):
@@ -24,93 +24,90 @@ class Rows(NamedTuple):
 NONE = Rows(None, {}, "none")
 
 
-def load_splits(task: dict, mirror, fetched=None) -> tuple[dict[str, Rows], dict]:
-    """Return the four splits of a task, and what stats.json tells of their source.
+def load_splits(task: Task, mirror_folder, fetched=None) -> tuple[dict[str, Rows], DataSource]:
+    """Return the four splits of a task, and where they come from.
 
-    `mirror` is the folder of the hub's repositories, `fetched` the file that fetch.py wrote of what is in it.
-    Raises InputError if they are not to be had or not what the task says.
+    `mirror_folder` is the mirror; `fetched` is the file that fetch.py wrote, for source 'hub'. Raises InputError if
+    the rows are not there or do not suit the task.
     """
-    if task["source"] == "embedded":
-        parts = reviews.load_splits(task["held_out"])
-        held_out = "held out of the official training split"
-        origins = {"train": "official training split", "validation": held_out, "test": held_out}
-        splits = {name: Rows(rows, {name: len(rows)}, origins[name]) for name, rows in parts.items()}
-        source = {"package": reviews.PACKAGE}
+    if task.source == "bundled":
+        splits, source = _read_bundled(task.validation_from_train), DataSource(package=reviews.PACKAGE)
     else:
-        folder, source = _open(task, mirror, fetched)
-        splits = {name: _read(folder, name, parts, task) for name, parts in task["files"].items()}
-    dropped = None
-    if task.get("drop_training_rows_in_test"):
-        splits["train"], dropped = _drop(splits, task)
-    if "carve_out" in task:
-        splits["train"], splits["test"] = _hold_out(splits["train"], "test", task, "carve_out", "carved out of")
+        folder, source = Path(), DataSource()
+        if task.source != "files":
+            folder, files = mirror.repository("datasets", task.repo, task.patterns, mirror_folder, fetched)
+            source = DataSource(repo=task.repo, revision=files.revision, files=files.files)
+        splits = {name: _read(folder, name, parts, task) for name, parts in task.files.items()}
+    if task.drop_training_rows_in_test:
+        splits["train"], dropped = _drop_tested(splits, task)
+        source = source.model_copy(update={"dropped_training_rows": dropped})
+    if task.test_from_train:
+        splits["train"], splits["test"] = _hold_out(splits["train"], "test", task.test_from_train, task)
     if "validation" not in splits:
         splits["train"], splits["validation"] = _hold_out(
-            splits["train"], "validation", task, "held_out", "held out of"
+            splits["train"], "validation", task.validation_from_train, task
         )
     splits = {name: splits.get(name, NONE) for name in ("train", "validation", "test", "hidden")}
-    for name, size in task.get("sample", {}).items():
-        if name != "seed":
+    if task.sample:
+        for name, size in task.sample.sizes.items():
             splits[name] = _sample(splits[name], name, size, task)
-    return splits, source | ({} if dropped is None else {"dropped_training_rows": dropped})
+    return splits, source
 
 
-def _open(task: dict, mirror, fetched) -> tuple[Path, dict]:
-    """Return the folder that a task's patterns belong to, and what stats.json tells of it."""
-    if task["source"] == "files":
-        return Path(), {"files": True}
-    folder, entry = hub.repository("datasets", task["repo"], patterns_of(task), mirror, fetched)
-    return folder, {"repo": task["repo"], **entry}
+def _read_bundled(held_out: Draw) -> dict[str, Rows]:
+    taken = "held out from the official training split"
+    origins = {"train": "official training split", "validation": taken, "test": taken}
+    return {name: Rows(rows, {name: len(rows)}, origins[name]) for name, rows in reviews.load_reviews(held_out).items()}
 
 
-def _read(folder: Path, name: str, parts: dict[str, list[str]], task: dict) -> Rows:
+def _read(folder: Path, name: str, parts: dict[str, tuple[str, ...]], task: Task) -> Rows:
+    """Read a split from the files of its parts, whose patterns are relative to `folder`."""
     read = {}
     for part, patterns in parts.items():
         within = Path(glob.escape(str(folder)))
         paths = [Path(path) for pattern in patterns for path in sorted(glob.glob(str(within / pattern)))]
         if not paths:
-            raise InputError(f"task {task['name']}: there is no file {', '.join(patterns)} for {name}")
+            raise InputError(f"task {task.name}: there is no file {', '.join(patterns)} for {name}")
         read[part] = read_rows(paths, task, labelled=name != "hidden")
         if not len(read[part]):
-            raise InputError(f"task {task['name']}: {', '.join(patterns)}: {name} has no rows")
+            raise InputError(f"task {task.name}: {', '.join(patterns)}: {name} has no rows")
     origin = "hidden labels" if name == "hidden" else f"official {'training' if name == 'train' else name} split"
-    if task["source"] == "files":
+    if task.source == "files":
         origin = "files of the configuration"
     return Rows(concatenate_datasets(list(read.values())), {part: len(rows) for part, rows in read.items()}, origin)
 
 
-def _drop(splits: dict[str, Rows], task: dict) -> tuple[Rows, int]:
-    """Leave out the training rows whose texts stand in a test split; return what is left and how many went."""
+def _drop_tested(splits: dict[str, Rows], task: Task) -> tuple[Rows, int]:
+    """Leave out the training rows whose texts are in a test split; return the rest and how many were left out."""
     tested = {text for name in ("test", "hidden") if name in splits for text in texts_of(splits[name].rows, task)}
     train = splits["train"].rows
     kept = [number for number, text in enumerate(texts_of(train, task)) if text not in tested]
     return Rows(train.select(kept), {"train": len(kept)}, splits["train"].origin), len(train) - len(kept)
 
 
-def _hold_out(train: Rows, name: str, task: dict, key: str, verb: str) -> tuple[Rows, Rows]:
-    """Take the share of the training rows that the task has under `key` for another split, as `datasets` draws it."""
-    share = task[key]
+def _hold_out(train: Rows, name: str, drawn: Draw, task: Task) -> tuple[Rows, Rows]:
+    """Take a share of the training rows for another split, as `datasets` draws it; return the rest and the share."""
     try:
-        parts = train.rows.train_test_split(share["share"], seed=share["seed"])
+        parts = train.rows.train_test_split(drawn.share, seed=drawn.seed)
     except ValueError:
         raise InputError(
-            f"tasks.{task['name']}.{key}.share: {share['share']} of the {len(train.rows)} training rows leaves none to "
-            f"train; expected 2 rows or more, and a smaller share"
+            f"tasks.{task.name}.{name}_from_train.share: {drawn.share} of {len(train.rows)} training rows leaves none "
+            "to train; expected 2 rows or more, and a smaller share"
         ) from None
-    origin = f"{share['share']:.0%} {verb} the training split, seed {share['seed']}"
+    origin = f"{drawn.share:.0%} held out from the training split, seed {drawn.seed}"
     rest, taken = parts["train"], parts["test"]
     return Rows(rest, {"train": len(rest)}, train.origin), Rows(taken, {name: len(taken)}, origin)
 
 
-def _sample(split: Rows, name: str, size: int, task: dict) -> Rows:
+def _sample(split: Rows, name: str, size: int, task: Task) -> Rows:
     """Draw `size` rows of each part of a split, the classes in proportion."""
-    key, drawn, start = f"tasks.{task['name']}.sample.{name}", [], 0
+    key, drawn, start = f"tasks.{task.name}.sample.{name}", [], 0
     for rows in split.parts.values():
         if size > rows:
             raise InputError(f"{key}: {size} rows asked for, the split has {rows}")
         part = split.rows.select(range(start, start + rows))
         try:
-            drawn += [start + row for row in draw(part, size, task["sample"]["seed"], task)]
+            drawn += [start + row for row in draw(part, size, task.sample.seed, task)]
         except ValueError as error:
             raise InputError(f"{key}: {size} rows cannot be drawn: {error}") from None
         start += rows

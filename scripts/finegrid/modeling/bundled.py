@@ -1,6 +1,6 @@
-"""The bundled BERT-tiny: a model folder that comes with finegrid, and the same shape untrained.
+"""The bundled BERT-tiny, a model folder that comes with finegrid, and an untrained model of the same shape.
 
-`scripts/pretraining/pretrain.py` made it; the folder's README.md says of what, and how far to trust it.
+`scripts/pretraining/pretrain.py` made it; README.md in its folder says from what, and how far to trust it.
 """
 
 import shutil
@@ -16,23 +16,23 @@ RANDOM_SEED = 0
 def make_bundled_model(folder) -> dict:
     """Save the bundled model, in float32, and its tokenizer into `folder`; return the provenance.
 
-    Raises InputError if a file of it is missing or altered.
+    Raises InputError if one of its files is altered.
     """
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
     provenance = check_bundled_model()
     tensors = {name: tensor.astype(np.float32) for name, tensor in load_file(FOLDER / "model.safetensors").items()}
-    save_file(tensors, Path(folder, "model.safetensors"), metadata={"format": "pt"})  # which transformers asks for
+    save_file(tensors, Path(folder, "model.safetensors"), metadata={"format": "pt"})  # transformers requires it
     write_json(Path(folder, "config.json"), read_json(FOLDER / "config.json") | {"dtype": "float32"})
     _copy_tokenizer(folder)
     return {"source": {"folder": f"models/{FOLDER.name}", "provenance": provenance}}
 
 
 def make_random_model(folder) -> dict:
-    """Save a model of the same shape, its weights drawn as BERT draws them, and the same tokenizer into `folder`.
+    """Save a model of the same shape with freshly drawn weights, and the same tokenizer, into `folder`.
 
-    It is what to compare a pretrained model with. Returns the provenance.
+    A baseline for a pretrained model. Returns the provenance.
     """
     import torch
 
@@ -50,15 +50,14 @@ def make_random_model(folder) -> dict:
 
 
 def check_bundled_model() -> dict:
-    """Return the provenance of the model folder. Raises InputError if a file is not as it says."""
-    provenance = read_json(FOLDER / "provenance.json")
-    for name, sha256 in provenance["files"].items():
+    """Return the provenance of the bundled model. Raises InputError if a file's sha256 is not the one it gives."""
+    for name, sha256 in read_json(FOLDER / "provenance.json", "files").items():
         check_sha256(FOLDER / name, sha256)
-    return provenance
+    return read_json(FOLDER / "provenance.json")
 
 
 def bundled_sha256() -> str:
-    """Return the sha256 of the bundled model's weights, as its provenance has it."""
+    """Return the sha256 of the bundled model's weights, from its provenance."""
     return read_json(FOLDER / "provenance.json", "files", "model.safetensors")
 
 

@@ -1,48 +1,51 @@
-"""A backbone from the model hub, stored as safetensors whatever the hub holds, and without any code of its own."""
+"""A base model from the model hub: saved as safetensors whatever the hub holds, and without any code of its own."""
 
 import pickle
 
-from finegrid.data import mirror as hub
+from finegrid.config.definition import Model
+from finegrid.config.hub_files import MODEL_FILES, WEIGHTS
+from finegrid.data import mirror
 from finegrid.errors import InputError
+from finegrid.records import as_json
 
 DRAW_SEED = 0
 
 
-def make_hub_model(settings: dict, folder, mirror, fetched=None) -> dict:
-    """Save the encoder and the tokenizer of `settings["repo"]`, which the mirror holds, into `folder`.
+def make_hub_model(model: Model, folder, mirror_folder, fetched=None) -> dict:
+    """Save the encoder and the tokenizer of `model.repo`, which the mirror holds, into `folder`.
 
     Weights that the checkpoint lacks, such as a pooler's, are drawn. Returns the provenance: the repository, its
-    revision, the sha256 of its files, and the names of the weights that were drawn. Raises InputError if they are
-    not there, or if the model needs code of the repository.
+    revision, the sha256 of its files, and the names of the weights that were drawn. Raises InputError if the files are
+    not there or cannot be loaded, or if the model needs code of the repository.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    source, entry = hub.repository("models", settings["repo"], hub.MODEL_FILES, mirror, fetched)
+    source, files = mirror.repository("models", model.repo, MODEL_FILES, mirror_folder, fetched)
     safely = {"local_files_only": True, "trust_remote_code": False}
     torch.manual_seed(DRAW_SEED)
     try:
-        model, loading = AutoModel.from_pretrained(
+        encoder, loading = AutoModel.from_pretrained(
             source,
             dtype=torch.float32,
             output_loading_info=True,
             weights_only=True,
-            attn_implementation="eager",  # as a configuration may name a repository whose kernels then are run
+            attn_implementation="eager",  # the configuration may name a repository whose kernels would be run
             **safely,
         )
         tokenizer = AutoTokenizer.from_pretrained(source, **safely)
     except pickle.UnpicklingError:
-        raise InputError(f"{source / hub.WEIGHTS[1]}: holds more than weights, or is damaged; it was not run") from None
-    except Exception as error:  # a damaged file, or one of another kind, can make the libraries raise anything
+        raise InputError(f"{source / WEIGHTS[1]}: holds more than weights, or is damaged; it was not run") from None
+    except Exception as error:  # a damaged or foreign file can make the libraries raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{source}: cannot be loaded: {reason}") from None
     drawn = sorted(loading["missing_keys"])
-    if len(drawn) == len(model.state_dict()):
-        raise InputError(f"{source}: none of its weights is one of {type(model).__name__}")
-    # Neither may lead a later job to code of the repository.
-    vars(model.config).pop("auto_map", None)
+    if len(drawn) == len(encoder.state_dict()):
+        raise InputError(f"{source}: has no weights of {type(encoder).__name__}")
+    # Nothing saved may lead a later job to code of the repository.
+    vars(encoder.config).pop("auto_map", None)
     tokenizer.init_kwargs.pop("auto_map", None)
-    tokenizer.chat_template = None  # programs in a language of templates, by names of the repository's choice
-    model.save_pretrained(folder)
+    tokenizer.chat_template = None  # templates are programs, in files named by the repository
+    encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return {"source": {"repo": settings["repo"], **entry}, "drawn": drawn}
+    return {"source": {"repo": model.repo, **as_json(files)}, "drawn": drawn}
