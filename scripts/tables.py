@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Write the tables of a run: scores, learning rates, pairs of modes, what is retained, cost, published scores.
+"""Write the tables of a run: scores, learning rates, pairs of modes, retention, cost, and published scores.
 
-Each as .md, .tex (booktabs, graphicx) and .csv, all of them as tables.json for the report, and grid.csv with one row
-per cell. All from comparison.json; only published scores come from elsewhere.
+Each is written as .md, .tex (needs booktabs and graphicx) and .csv, and all of them as tables.json for the report.
+grid.csv has one row per cell. All numbers come from comparison.json, except those of the published scores.
 """
 
 import argparse
@@ -10,20 +10,28 @@ from pathlib import Path
 
 import pandas
 
-from finegrid.reporting import cost_tables
 from finegrid import errors
-from finegrid.reporting import footnotes as notes
-from finegrid.reporting import published_table
-from finegrid.reporting import score_tables
-from finegrid.files import read_json, write_json, write_text
-from finegrid.reporting.layout import Table, as_data, write_table
-from finegrid.evaluation.published import read_published
+from finegrid.evaluation.comparison import Comparison
+from finegrid.evaluation.published import PublishedScore, read_published
+from finegrid.files import write_json, write_text
+from finegrid.records import as_json, read_record
+from finegrid.reporting import cost_tables, footnotes, published_table, score_tables
+from finegrid.reporting.layout import Table, shown, write_table
 
 
 def main() -> None:
     arguments = parse_arguments()
     output = Path(arguments.output)
-    comparison = read_json(arguments.comparison)
+    comparison = read_record(Comparison, arguments.comparison)
+    tables = make_tables(comparison, read_published(arguments.published))
+    for table in tables:
+        write_table(output, table)
+    write_json(output / "tables.json", [as_json(shown(table)) for table in tables])
+    write_text(output / "grid.csv", grid(comparison).to_csv(index=False))
+
+
+def make_tables(comparison: Comparison, published: list[PublishedScore]) -> list[Table]:
+    """Return all tables, each of which says which cells the comparison lacks."""
     tables = [
         score_tables.validation(comparison),
         score_tables.test(comparison),
@@ -32,55 +40,53 @@ def main() -> None:
         score_tables.retention(comparison),
         cost_tables.parameters(comparison),
         cost_tables.cost(comparison),
-        published_table.table(comparison, read_published(arguments.published)),
+        published_table.table(comparison, published),
     ]
-    tables = [tell_missing(table, comparison.get("missing", [])) for table in tables]
-    for table in tables:
-        write_table(output, table)
-    write_json(output / "tables.json", [as_data(table) for table in tables])
-    write_text(output / "grid.csv", grid(comparison).to_csv(index=False))
+    return [mark_incomplete(table, comparison) for table in tables] if comparison.missing else tables
 
 
-def tell_missing(table: Table, missing: list[dict]) -> Table:
-    """Return a table that says, in caption, notes and .csv, which cells its comparison lacks; as it is if none."""
-    if not missing:
-        return table
+def mark_incomplete(table: Table, comparison: Comparison) -> Table:
+    """Return a table that names, in caption, notes and CSV, the modes whose cells are missing."""
     rows = [
-        {"task": each["task"], "mode": each["mode"], "missing_cells": f"{len(each['cells'])} of {each['planned']}"}
-        for each in missing
+        {"task": plan.task, "mode": plan.mode, "missing_cells": f"{len(plan.cells)} of {plan.planned}"}
+        for plan in comparison.missing
     ]
-    left_out = ", ".join(f"{each['task']} {each['mode']}" for each in missing)
+    modes = ", ".join(f"{plan.task} {plan.mode}" for plan in comparison.missing)
     return table._replace(
-        caption=f"INCOMPLETE, without {left_out}: {table.caption}",
+        caption=f"INCOMPLETE, without {modes}: {table.caption}",
         exact=[*table.exact, *rows],
-        notes=[*notes.missing(missing), *table.notes],
+        notes=[*footnotes.missing(comparison.missing), *table.notes],
     )
 
 
-def grid(comparison: dict) -> pandas.DataFrame:
+def grid(comparison: Comparison) -> pandas.DataFrame:
     """Return the whole grid in tidy form: one row per cell, one column per fact."""
-    missing = [{**cell, "status": "missing"} for each in comparison.get("missing", []) for cell in each["cells"]]
-    facts = [
+    rows = [
         {
-            **{"task": task["task"], "mode": mode["mode"], "model": comparison["model"]["name"]},
-            **{key: value for key, value in cell.items() if not isinstance(value, (dict, list))},
-            "metric": task["metric"],
-            "best_epoch": cell["best_epoch"] and cell["best_epoch"]["epoch"],
-            "validation_best_epoch": cell["best_epoch"] and cell["best_epoch"]["score"],
-            **{f"trainable_{key}": value for key, value in mode["trainable"].items()},
-            "parameters": mode["parameters"],
-            **cell["cost"],
+            **{"task": task.name, "mode": mode.name, "model": comparison.model.name},
+            **cell.model_dump(exclude={"best_epoch", "history", "train_loss", "cost"}),
+            "metric": task.metric,
+            "best_epoch": cell.best_epoch.epoch if cell.best_epoch else None,
+            "validation_best_epoch": cell.best_epoch.score if cell.best_epoch else None,
+            **{f"trainable_{part}": count for part, count in mode.trainable},
+            "parameters": mode.parameters,
+            **dict(cell.cost),
         }
-        for task, mode in score_tables.rows_of(comparison)
-        for cell in mode["cells"]
+        for task, mode in comparison.rows()
+        for cell in mode.cells
     ]
-    return pandas.DataFrame(facts + missing).convert_dtypes()  # whole numbers stay whole where a diverged cell has none
+    rows += [
+        {**cell.wildcards, "model": comparison.model.name, "status": "missing"}
+        for plan in comparison.missing
+        for cell in plan.cells
+    ]
+    return pandas.DataFrame(rows).convert_dtypes()  # keeps whole numbers whole in columns with empty cells
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("comparison", help="comparison.json of the run")
-    parser.add_argument("--published", nargs="*", default=[], help="files of published scores")
+    parser.add_argument("--published", nargs="*", default=[], help="YAML files of published scores")
     parser.add_argument("--output", required=True, help="folder for the tables")
     return parser.parse_args()
 

@@ -1,8 +1,12 @@
-"""What has to be known to read a table: protocol, data, edges of the grid, cells that diverged."""
+"""Footnotes of the tables: protocol, data, edges of the grid, diverged and missing cells, tests of differences."""
 
-from finegrid.evaluation.metrics import shown
+from finegrid.config.cell import Cell
+from finegrid.config.definition import Model
+from finegrid.evaluation.comparison import Comparison, MissingCells
+from finegrid.evaluation.metrics import display_name
+from finegrid.records import DataStats
 
-LISTED = 10  # of the cells that are missing
+LISTED = 10  # missing cells named in a note
 
 
 def plural(count: int, noun: str) -> str:
@@ -10,158 +14,157 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def protocol(comparison: dict) -> list[str]:
-    """Say what the numbers are: model, data, sample sizes, seeds, and what chose."""
-    model = comparison["model"]
-    notes = [f"Model: {model['name']} ({model.get('repo', model['source'])})."]
-    for task in comparison["tasks"]:
-        splits, settings = task["data"]["splits"], task["settings"]
-        hidden = splits["hidden"]["rows"]
-        rows_hidden = f"{hidden:,} more" if splits["test"]["rows"] else plural(hidden, "row")
+def capitalized(text: str) -> str:
+    """Return a sentence with its first letter in upper case, and the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def model(model: Model) -> str:
+    """Name a model and where it comes from."""
+    return f"{model.name} ({model.repo or model.source})"
+
+
+def protocol(comparison: Comparison) -> list[str]:
+    """Say what the numbers are of: the model, the data, the training, and how settings are chosen."""
+    notes = [f"Model: {model(comparison.model)}."]
+    for task in comparison.tasks:
+        splits, hidden = task.data.splits, task.data.splits.hidden.rows
+        rows_hidden = f"{hidden:,} more" if splits.test.rows else plural(hidden, "row")
         notes.append(
-            f"Data: {task['task']} ({settings['source']}), {splits['train']['rows']:,} training, "
-            f"{splits['validation']['rows']:,} validation and {splits['test']['rows']:,} test rows "
-            f"of at most {settings['max_length']} tokens. Validation: {splits['validation']['origin']}. "
-            f"Test: {splits['test']['origin']}" + (f"; the labels of {rows_hidden} are hidden." if hidden else ".")
+            f"Data: {task.name} ({task.task.source}): {splits.train.rows:,} training, {splits.validation.rows:,} "
+            f"validation and {splits.test.rows:,} test rows of at most {task.task.max_length} tokens. "
+            f"Validation: {splits.validation.origin}. Test: {splits.test.origin}"
+            + (f"; the labels of {rows_hidden} are hidden." if hidden else ".")
         )
-    epochs = comparison["tasks"][0]["training"]["epochs"]
-    notes.append(f"Training: {plural(epochs, 'epoch')}; {seeds(comparison)}")
-    notes.append("Validation chooses the learning rate and batch size; test is read for the chosen cell only.")
+    epochs = comparison.tasks[0].training.epochs
+    notes.append(f"Training: {plural(epochs, 'epoch')}; {seeds(comparison)}.")
+    notes.append("Validation chooses the learning rate and the batch size; only the chosen setting is tested.")
     return notes
 
 
-def seeds(comparison: dict) -> str:
-    """Say which seeds there are, and what one of them cannot tell."""
-    plan = comparison["tasks"][0]["modes"][0]["plan"]
-    orders = plan.get("data_order_seeds")
-    if orders:
-        return (
-            f"seeds {', '.join(map(str, plan['seeds']))}, each with the data orders {', '.join(map(str, orders))}; "
-            "scores are means over them."
-        )
-    if len(plan["seeds"]) == 1:
-        return f"seed {plan['seeds'][0]} alone, so that nothing here tells how much scores vary with the seed."
-    return f"scores are means over the seeds {', '.join(map(str, plan['seeds']))}."
+def seeds(comparison: Comparison) -> str:
+    """Say which seeds there are, and what a single one cannot show."""
+    seeds = comparison.tasks[0].modes[0].plan.seeds
+    if len(seeds) == 1:
+        return f"with one seed ({seeds[0]}), nothing here shows how much scores vary"
+    return f"scores are means over seeds {', '.join(map(str, seeds))}"
 
 
-def data(comparison: dict) -> list[str]:
-    """Say what is not as it should be in the data: cut, empty and repeated texts."""
+def data(comparison: Comparison) -> list[str]:
+    """Report what is wrong with the data: truncated, empty and repeated texts."""
     notes = []
-    for task in comparison["tasks"]:
-        facts, splits = [], task["data"]["splits"].items()
-        cut = [
-            f"{plural(split['truncated_rows'], 'text')} of {name} ({percent(split['truncated_rows'] / split['rows'])})"
+    for task in comparison.tasks:
+        facts, splits = [], task.data.splits.items()
+        truncated = [
+            f"{plural(split.truncated_rows, 'text')} in {name} ({percent(split.truncated_share)})"
             for name, split in splits
-            if split["truncated_rows"]
+            if split.truncated_rows
         ]
-        if cut:
-            facts.append(f"{', '.join(cut)} cut to {task['settings']['max_length']} tokens")
-        facts += [
-            f"{plural(split['empty_texts'], 'empty text')} in {name}" for name, split in splits if split["empty_texts"]
-        ]
-        facts = [*dropped(task["data"]), *facts, *repeated(task["data"])]
+        if truncated:
+            facts.append(f"{', '.join(truncated)} truncated to {task.task.max_length} tokens")
+        facts += [f"{plural(split.empty_texts, 'empty text')} in {name}" for name, split in splits if split.empty_texts]
+        facts = [*dropped(task.data), *facts, *repeated(task.data)]
         if facts:
-            notes.append(f"Data of {task['task']}: {'; '.join(facts)}.")
+            notes.append(f"Data issues in {task.name}: {'; '.join(facts)}.")
     return notes
 
 
-def dropped(stats: dict) -> list[str]:
-    """Say how many training rows a task leaves out, if it does, given its stats.json."""
-    if "dropped_training_rows" not in stats["source"]:
-        return []
-    rows = plural(stats["source"]["dropped_training_rows"], "training row")
-    return [f"{rows} left out, as the text stands in a test split"]
+def dropped(stats: DataStats) -> list[str]:
+    """Say how many training rows a task leaves out, if it is set to."""
+    rows = stats.source.dropped_training_rows
+    return [] if rows is None else [f"{plural(rows, 'training row')} left out because the text is also in a test split"]
 
 
-def repeated(stats: dict) -> list[str]:
-    """Say which splits have texts more than once or in common, given a task's stats.json."""
+def repeated(stats: DataStats) -> list[str]:
+    """Say which splits repeat texts or share some with another split."""
     return [
         f"{plural(count, 'text')} {'in both' if ' and ' in names else 'more than once in'} {names}"
-        for names, count in stats["duplicates"].items()
+        for names, count in stats.duplicates.items()
         if count
     ]
 
 
 def percent(share: float) -> str:
+    """Format a share that is above 0."""
     return f"{share:.1%}" if share >= 0.0005 else "less than 0.1%"
 
 
-def warnings(comparison: dict) -> list[str]:
-    """Say where a better setting may lie beyond the grid, with what would try it, and where cells diverged."""
+def warnings(comparison: Comparison) -> list[str]:
+    """Say where a better setting may lie beyond the grid and how to extend it, and where cells diverged."""
     notes, edges = [], {}
-    several = len(comparison["tasks"]) > 1
-    for task in comparison["tasks"]:
-        for mode in task["modes"]:
-            name = f"{task['task']}, {mode['mode']}" if several else mode["mode"]
-            for edge in mode["chosen"]["edges"] if mode["chosen"] else []:
-                edges.setdefault((edge["message"], edge["change"]), []).append(name)
-            diverged = sum(cell["status"] == "diverged" for cell in mode["cells"])
-            if diverged:
-                notes.append(f"Diverged: {name}: {diverged:,} of {plural(len(mode['cells']), 'cell')}.")
+    for task, mode in comparison.rows():
+        name = f"{task.name}, {mode.name}" if len(comparison.tasks) > 1 else mode.name
+        for edge in mode.chosen.edges if mode.chosen else ():
+            edges.setdefault((edge.message, edge.change), []).append(name)
+        diverged = sum(cell.status == "diverged" for cell in mode.cells)
+        if diverged:
+            notes.append(f"Diverged: {name}: {diverged:,} of {plural(len(mode.cells), 'cell')}.")
     extend = [
-        f"Edge of the grid: {'; '.join(names)}: {message}; to look beyond: `{change}`."
+        f"Edge of the grid: {'; '.join(names)}: {message}. To extend it: `{change}`."
         for (message, change), names in edges.items()
     ]
     return [*extend, *notes]
 
 
-def missing(plans: list[dict]) -> list[str]:
-    """Say which cells have no result, mode by mode, and what that means."""
-    told = []
-    for each in plans:
-        listed = [setting(cell) for cell in each["cells"][:LISTED]]
-        if len(each["cells"]) > LISTED:
-            listed.append(f"and {len(each['cells']) - LISTED:,} more")
-        told.append(
-            f"Missing: {each['task']}, {each['mode']}: {len(each['cells']):,} of {plural(each['planned'], 'cell')} "
-            f"({'; '.join(listed)}): no setting of it was chosen, and no test read."
-        )
-    return told
-
-
-def setting(cell: dict) -> str:
-    """Spell what tells a cell from the others of its mode."""
-    order = f", data order {cell['data_order_seed']}" if "data_order_seed" in cell else ""
-    return f"batch size {cell['batch_size']}, learning rate {cell['learning_rate']}, seed {cell['seed']}{order}"
-
-
-def test(comparison: dict) -> list[str]:
-    """Say how the intervals of test scores and the differences to other modes are to be read."""
-    return [
-        "Intervals of 95 %: Wilson's for accuracy, else a bootstrap over the test rows. They tell what another test "
-        "split of this size might say; they say nothing of other seeds.",
-        *differences(comparison),
-    ]
-
-
-def differences(comparison: dict) -> list[str]:
-    """Say how differences of modes are tested."""
-    pairs = [pair for task in comparison["tasks"] for pair in task["pairs"]]
-    if not pairs:
-        return []
-    methods = list(dict.fromkeys(pair["examples"]["method"] for pair in pairs))
-    several = any(pair["over_seeds"] for pair in pairs)
-    of_seeds = " One p stands for all seeds: the middle one, times the number of seeds over its rank (Rüger)." * several
-    notes = [
-        f"Differences: 95 % interval by {pairs[0]['interval_method']}; p by {' or '.join(methods)}, corrected by Holm "
-        f"over {plural(len(pairs), 'comparison')} of this run.{of_seeds} Within noise: the interval holds 0, or the "
-        "corrected p is above 0.05."
-    ]
-    if several:
-        count = max(pair["over_seeds"]["n"] for pair in pairs if pair["over_seeds"])
+def missing(plans: tuple[MissingCells, ...]) -> list[str]:
+    """List the cells that have no result, mode by mode, and say what follows from that."""
+    notes = []
+    for plan in plans:
+        listed = [setting(cell) for cell in plan.cells[:LISTED]]
+        if len(plan.cells) > LISTED:
+            listed.append(f"and {len(plan.cells) - LISTED:,} more")
         notes.append(
-            f"Permutation over {count} seeds cannot give a p below {2 / 2**count:.3f}, however clear a difference is."
-        )
-    hidden = [task["task"] for task in comparison["tasks"] if task["pairs"] and task["test_status"] != "read"]
-    if hidden:
-        notes.append(
-            "Compared on validation, on which the settings were chosen, as there are no test labels: "
-            f"{', '.join(hidden)}."
+            f"Missing: {plan.task}, {plan.mode}: {len(plan.cells):,} of {plural(plan.planned, 'cell')} "
+            f"({'; '.join(listed)}), so no setting was chosen or tested."
         )
     return notes
 
 
-def metric_shown(comparison: dict) -> str:
-    """Return what captions call the score: the metric's name if the tasks share it."""
-    metrics = {shown(task["metric"]) for task in comparison["tasks"]}
+def setting(cell: Cell) -> str:
+    """Return what distinguishes a cell from the others of its mode."""
+    return f"batch size {cell.batch_size}, learning rate {cell.learning_rate}, seed {cell.seed}"
+
+
+def test(comparison: Comparison) -> list[str]:
+    """Say how to read the intervals of test scores, and the differences to other modes."""
+    return [
+        "95% intervals: Wilson's for accuracy, otherwise a bootstrap over the test rows. They show how much scores "
+        "would vary over test splits of this size, not over seeds.",
+        *differences(comparison),
+    ]
+
+
+def differences(comparison: Comparison) -> list[str]:
+    """Say how the differences between modes are tested."""
+    pairs = [pair for task in comparison.tasks for pair in task.pairs]
+    if not pairs:
+        return []
+    methods = list(dict.fromkeys(pair.rows.method for pair in pairs))
+    combined = (
+        " The p-values of the seeds are combined by Rüger's method: the middle one, times the number of seeds over its "
+        "rank."
+    ) * any(len(pair.rows.per_seed) > 1 for pair in pairs)
+    notes = [
+        f"Differences: 95% interval by {pairs[0].interval_method}; p by {' or '.join(methods)}; Holm's "
+        f"correction covers {plural(len(pairs), 'comparison')} in this run.{combined} Within noise: the interval contains 0 or the "
+        "corrected p is above 0.05."
+    ]
+    over_seeds = [pair.over_seeds.n for pair in pairs if pair.over_seeds]
+    if over_seeds:
+        notes.append(
+            f"A permutation test over {max(over_seeds)} seeds cannot give a p below {2 / 2 ** max(over_seeds):.3f}, "
+            "however clear the difference."
+        )
+    untested = [task.name for task in comparison.tasks if task.pairs and not task.tested]
+    if untested:
+        notes.append(
+            "Without test labels, modes are compared on validation, which also chose their settings: "
+            f"{', '.join(untested)}."
+        )
+    return notes
+
+
+def metric_name(comparison: Comparison) -> str:
+    """Return what captions call the score: the metric's name if all tasks share it."""
+    metrics = {display_name(task.metric) for task in comparison.tasks}
     return metrics.pop() if len(metrics) == 1 else "score"

@@ -1,61 +1,73 @@
 """A table in Markdown, LaTeX (booktabs) and CSV, and as data for the report: the same cells, escaped for each."""
 
 import unicodedata
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas
-from tabulate import LATEX_ESCAPE_RULES, DataRow, Line, TableFormat, tabulate
+from tabulate import LATEX_ESCAPE_RULES, tabulate
 
+from finegrid.config.types import Record
 from finegrid.files import write_text
 from finegrid.reporting.markdown import escape
 
+# Columns of names: left-aligned even where a name begins with a digit, and escaped in Markdown.
+NAMES = ("task", "mode", "against", "source")
+
 
 class Table(NamedTuple):
-    """One table: what it shows, and the exact numbers behind it."""
+    """A table, and the exact numbers behind it."""
 
     name: str  # of its files
     title: str
     caption: str
-    records: list[dict]  # rows as shown, {column: text, number, or None where there is nothing}
-    exact: list[dict]  # rows of the .csv
-    notes: list[str]  # what has to be known to read it; `code` stands between backticks
+    records: list[dict[str, Any]]  # rows as shown: {column: text, number, or None for an empty cell}
+    exact: list[dict[str, Any]]  # rows of the CSV file
+    notes: list[str]  # what readers need to know; `code` stands between backticks
 
 
-def write_table(folder, table: Table) -> None:
+class ShownTable(Record):
+    """A table of tables.json: every cell as the text that is shown."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    align: tuple[str, ...]  # of each column: left or right
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def write_table(folder: Path, table: Table) -> None:
     """Write a table in its three formats."""
     write_text(folder / f"{table.name}.md", markdown(table))
     write_text(folder / f"{table.name}.tex", latex(table))
     write_text(folder / f"{table.name}.csv", pandas.DataFrame(table.exact).convert_dtypes().to_csv(index=False))
 
 
-def as_data(table: Table) -> dict:
-    """Return a table as the report takes it: every cell as the text that is shown."""
-    columns, rows, align = shown(table)
-    return {
-        **{"name": table.name, "title": table.title, "caption": table.caption},
-        **{"columns": columns, "align": align, "rows": rows},
-        "notes": [note.replace("`", "") for note in table.notes],
-    }
-
-
-def shown(table: Table) -> tuple[list[str], list[list[str]], list[str]]:
-    """Return the columns, the rows of text, and on which side each column lies: numbers on the right."""
-    fullest_first = sorted(table.records, key=len, reverse=True)  # as a row without a score lacks columns
+def shown(table: Table) -> ShownTable:
+    """Return a table as it is shown; columns of numbers are right-aligned."""
+    fullest_first = sorted(table.records, key=len, reverse=True)  # a row without a score lacks some columns
     columns = list(dict.fromkeys(column for record in fullest_first for column in record))
-    rows = [[spell(record.get(column)) for column in columns] for record in table.records]
-    align = []
-    for number in range(len(columns)):
-        texts = [row[number] for row in rows if row[number]]
-        align.append("right" if any(text[0] in "+-<[0123456789" for text in texts) else "left")
-    return columns, rows, ["left" if column in NAMES else side for column, side in zip(columns, align, strict=True)]
+    rows = [[cell_text(record.get(column)) for column in columns] for record in table.records]
+    return ShownTable(
+        name=table.name,
+        title=table.title,
+        caption=table.caption,
+        columns=columns,
+        align=[_side(column, [row[index] for row in rows]) for index, column in enumerate(columns)],
+        rows=rows,
+        notes=[note.replace("`", "") for note in table.notes],
+    )
 
 
-# Columns of names, which may begin with a digit and hold what Markdown takes for a mark.
-NAMES = ("task", "mode", "against", "source")
+def _side(column: str, texts: list[str]) -> str:
+    numeric = any(text[0] in "+-<[0123456789" for text in texts if text)
+    return "right" if numeric and column not in NAMES else "left"
 
 
-def spell(value) -> str:
-    """Return a value as it is shown: a score to three decimals, a count with its thousands apart."""
+def cell_text(value) -> str:
+    """Format a value for display: a float to three decimals, a count with thousands separators."""
     if value is None or isinstance(value, str):
         return value or ""
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
@@ -63,43 +75,34 @@ def spell(value) -> str:
 
 def markdown(table: Table) -> str:
     """Return the caption, the table and its notes."""
-    columns, rows, align = shown(table)
-    named = [
-        [escape(text) if column in NAMES else text for column, text in zip(columns, row, strict=True)] for row in rows
+    made = shown(table)
+    rows = [
+        [escape(text) if column in NAMES else text for column, text in zip(made.columns, row, strict=True)]
+        for row in made.rows
     ]
-    laid = tabulate(named, headers=map(escape, columns), tablefmt="pipe", colalign=align or None, disable_numparse=True)
-    notes = "".join(f"- {marked(note, escape, '`{}`')}\n" for note in table.notes)
-    return f"**{table.title}. {escape(table.caption)}**\n\n{laid}\n\n{notes}"
-
-
-# As tabulate's latex_booktabs, of cells that are escaped already.
-BOOKTABS = TableFormat(
-    lineabove=lambda _, alignment: f"\\begin{{tabular}}{{{''.join(side[0] for side in alignment)}}}\n\\toprule",
-    linebelowheader=Line(r"\midrule", "", "", ""),
-    linebetweenrows=None,
-    linebelow=Line("\\bottomrule\n\\end{tabular}", "", "", ""),
-    headerrow=DataRow("", "&", r"\\"),
-    datarow=DataRow("", "&", r"\\"),
-    padding=1,
-    with_header_hide=None,
-)
+    grid = tabulate(rows, [*map(escape, made.columns)], "pipe", colalign=made.align or None, disable_numparse=True)
+    notes = "".join(f"- {format_note(note, escape, '`{}`'.format)}\n" for note in table.notes)
+    return f"**{table.title}. {escape(table.caption)}**\n\n{grid}\n\n{notes}"
 
 
 def latex(table: Table) -> str:
     """Return a table environment, no wider than the line; it needs the packages booktabs and graphicx."""
-    columns, rows, align = shown(table)
-    rows = [[latex_escape(text) for text in row] for row in rows]
-    laid = tabulate(
-        rows, headers=map(latex_escape, columns), tablefmt=BOOKTABS, colalign=align or None, disable_numparse=True
+    made = shown(table)
+    grid = tabulate(
+        [[*map(plain, row)] for row in made.rows],  # tabulate escapes them
+        [*map(plain, made.columns)],
+        "latex_booktabs",
+        colalign=made.align or None,
+        disable_numparse=True,
     )
-    notes = [marked(note, latex_escape, r"\texttt{{{}}}", latex_escape) for note in table.notes]
+    notes = [format_note(note, latex_escape, lambda code: rf"\texttt{{{latex_escape(code)}}}") for note in table.notes]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{latex_escape(table.caption)}.}}",
             rf"\label{{tab:{table.name}}}",
-            rf"\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{{laid}}}",
+            rf"\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{{grid}}}",
             r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize\raggedright",
             *notes,
             r"\end{minipage}",
@@ -109,35 +112,39 @@ def latex(table: Table) -> str:
     )
 
 
-def marked(note: str, escape_text, code: str, escape_code=str) -> str:
-    """Return a note escaped, with the pieces between backticks set as code."""
+def format_note(note: str, escape_text, format_code) -> str:
+    """Escape a note, and format the pieces between backticks as code."""
     pieces = note.split("`")
     return "".join(
-        code.format(escape_code(piece)) if number % 2 else escape_keeping_ends(piece, escape_text)
+        format_code(piece) if number % 2 else _escape_keeping_ends(piece, escape_text)
         for number, piece in enumerate(pieces)
     )
 
 
-def escape_keeping_ends(text: str, escape_text) -> str:
-    """Escape a piece of a sentence and keep the spaces at its ends."""
+def _escape_keeping_ends(text: str, escape_text) -> str:
+    """Escape a piece of a sentence but keep the spaces at its ends."""
     core = text.strip()
-    if not core:
-        return text
-    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    before, _, after = text.partition(core) if core else (text, "", "")
     return before + escape_text(core) + after
 
 
-# Beyond ASCII, what pdflatex spells in its default fonts by these; letters with accents it has besides.
-SPELT = {"±": r"\ensuremath{\pm}", "–": "--", "—": "---", "‘": "`", "’": "'", "“": "``", "”": "''", "…": r"\dots{}"}
+# Punctuation as TeX spells it in ASCII.
+ASCII = {"±": "+/-", "–": "--", "—": "---", "‘": "`", "’": "'", "“": "``", "”": "''", "…": "..."}
 
 
 def latex_escape(text: str) -> str:
-    """Return text as LaTeX shows it; a character that pdflatex does not have is told by its Unicode number."""
-    return "".join(LATEX_ESCAPE_RULES.get(character) or spell_in_latex(character) for character in text)
+    """Escape text for LaTeX, as tabulate escapes cells."""
+    return "".join(LATEX_ESCAPE_RULES.get(character, character) for character in plain(text))
 
 
-def spell_in_latex(character: str) -> str:
+def plain(text: str) -> str:
+    """Replace what pdflatex's default fonts lack: punctuation by ASCII, anything else by its Unicode number."""
+    return "".join(
+        character if _in_default_fonts(character) else ASCII.get(character, f"U+{ord(character):04X}")
+        for character in text
+    )
+
+
+def _in_default_fonts(character: str) -> bool:
     accented = "À" <= character <= "ÿ" and len(unicodedata.normalize("NFKD", character)) == 2
-    if character.isascii() or accented or character in "ßæøåÆØÅ":
-        return character
-    return SPELT.get(character, f"U+{ord(character):04X}")
+    return character.isascii() or accented or character in "ßæøåÆØÅ"

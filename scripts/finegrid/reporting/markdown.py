@@ -1,8 +1,8 @@
-"""Text that comes from elsewhere, as Markdown shows it."""
+"""Text from elsewhere, made safe for Markdown."""
 
 import re
 
 
 def escape(text: str) -> str:
-    r"""Return text such that Markdown, in a table too, shows it as it is: `a|b` becomes `a\|b`."""
+    r"""Return text that Markdown, even in a table, shows literally: `a|b` becomes `a\|b`."""
     return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", " ".join(text.split()))

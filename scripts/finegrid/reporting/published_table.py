@@ -1,94 +1,137 @@
-"""The table of a run's scores beside published ones, never of one split beside another."""
+"""The table of a run's scores beside published ones, with validation and test scores in columns of their own."""
 
-from finegrid.reporting import footnotes as notes
+from typing import NamedTuple
+
+from finegrid.evaluation.comparison import Comparison, TaskComparison
+from finegrid.evaluation.metrics import display_name
+from finegrid.evaluation.published import PublishedScore, rows_for
+from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table
-from finegrid.evaluation.metrics import shown
-from finegrid.evaluation.published import rows_for
-
-OURS = "this run"
 
 
-def table(comparison: dict, published: list[dict]) -> Table:
-    """Return our scores beside published ones of a task and metric, validation and test in columns of their own."""
-    records, exact, told = [], [], {}
-    for task in comparison["tasks"]:
-        theirs = rows_for(published, task)
-        for name in dict.fromkeys(row["metric"] for row in theirs):
-            head = {"task": task["task"], "metric": shown(name)}
-            for mode in task["modes"]:
-                chosen = mode["chosen"] or {"validation": {}, "test": None}
-                scores = {split: (chosen[split] or {}).get(name) for split in ("validation", "test")}
-                ours = {
-                    "source": OURS,
-                    "mode": mode["mode"],
-                    "trainable": mode["trainable"]["total"],
-                    **setting(chosen),
-                }
-                missing = task["test_status"] if mode["chosen"] else "diverged"
-                records.append({**head, **spaced(ours), **columns(scores, missing)})
-                exact += exact_rows(task["task"], name, ours, scores)
-            for source, theirs_of, scores in gathered([row for row in theirs if row["metric"] == name]):
-                records.append({**head, **spaced(theirs_of), **columns(scores)})
-                exact += exact_rows(task["task"], name, theirs_of, scores, source)
-                told[source["title"]] = source
+class Score(NamedTuple):
+    """A mean over n seeds; None where a source does not say."""
+
+    mean: float
+    sd: float | None = None
+    n: int | None = None
+
+
+class Row(NamedTuple):
+    """One mode at one setting, of this run or of a source; None where a source does not say."""
+
+    source: str
+    mode: str | None
+    trainable: int | None
+    learning_rate: str | None
+    batch_size: int | None
+    validation: Score | None
+    test: Score | None
+    missing: str | None = None  # shown in place of a score
+    published: PublishedScore | None = None  # a score of the source; None: of this run
+
+
+def table(comparison: Comparison, published: list[PublishedScore]) -> Table:
+    """Return our scores beside the published ones of each task and metric."""
+    records, exact, sources = [], [], {}
+    for task in comparison.tasks:
+        scores = rows_for(published, task)
+        for metric in dict.fromkeys(score.metric for score in scores):
+            for row in [*ours(task, metric), *theirs([score for score in scores if score.metric == metric])]:
+                records.append({"task": task.name, "metric": display_name(metric), **as_shown(row)})
+                exact += exact_rows(task, metric, row)
+        sources |= {score.title: score for score in scores}
     if not records:
         return Table(
-            "published", "Published", "Published scores", [], [], ["Of these tasks no published score is known."]
+            "published", "Published", "Published scores", [], [], ["No published scores are known for these tasks."]
         )
-    model = comparison["model"]
-    said = [f"This run: {model['name']} ({model.get('repo', model['source'])}), {notes.seeds(comparison)}"]
-    for task in comparison["tasks"]:
-        splits = task["data"]["splits"]
-        rows = f"{splits['train']['rows']:,} training rows of at most {task['settings']['max_length']} tokens"
-        said.append(
-            f"{task['task']}: {rows}; validation: {splits['validation']['origin']}; test: {splits['test']['origin']}."
+    notes = [
+        f"This run: {footnotes.model(comparison.model)}; {footnotes.seeds(comparison)}.",
+        *map(about_task, comparison.tasks),
+        *map(about_source, sources.values()),
+        "Published scores may come from other models, data or test rows: they are for orientation, not a test.",
+    ]
+    return Table("published", "Published", "This run beside published scores", records, exact, notes)
+
+
+def ours(task: TaskComparison, metric: str) -> list[Row]:
+    """Return this run's row of each mode."""
+    rows = []
+    for mode in task.modes:
+        validation, test, setting = None, None, (None, None)
+        if mode.chosen:
+            setting = mode.chosen.learning_rate, mode.chosen.batch_size
+            validation, test = (
+                Score(scores[metric].mean, scores[metric].sd, scores[metric].n) if scores and metric in scores else None
+                for scores in (mode.chosen.validation, mode.chosen.test)
+            )
+        missing = task.test_status if mode.chosen else "diverged"
+        rows.append(Row("this run", mode.name, mode.trainable.total, *setting, validation, test, missing))
+    return rows
+
+
+def theirs(scores: list[PublishedScore]) -> list[Row]:
+    """Return published rows, one for the scores of one source, mode and setting."""
+    groups: dict[tuple, dict[str, PublishedScore]] = {}
+    for score in scores:
+        facts = score.title, score.mode, score.trainable, score.learning_rate, score.batch_size
+        groups.setdefault(facts, {})[score.split] = score
+    return [
+        Row(
+            *facts,
+            *(
+                Score(by_split[split].value, by_split[split].sd, by_split[split].seeds) if split in by_split else None
+                for split in ("validation", "test")
+            ),
+            published=next(iter(by_split.values())),
         )
-    for title, source in told.items():
-        where = ", ".join(source[key] for key in ("address", "read") if key in source)
-        said.append(f"{title}: {source['model']}; {source.get('protocol', 'protocol not told')}. Read in: {where}.")
-    said.append("Other models, data and test rows than these make other scores: side by side, they are no test.")
-    return Table("published", "Published", "This run beside published scores", records, exact, said)
+        for facts, by_split in groups.items()
+    ]
 
 
-def setting(row: dict) -> dict:
-    """Return the learning rate and the batch size of a chosen setting or a published score, None where not told."""
-    return {key: row.get(key) for key in ("learning_rate", "batch_size")}
+def as_shown(row: Row) -> dict:
+    """Return a row of the table."""
+
+    def text(score: Score | None) -> str | None:
+        if score is None:
+            return row.missing
+        return f"{score.mean:.3f}" + (f" (sd {score.sd:.3f})" if score.sd is not None else "")
+
+    return {
+        "source": row.source,
+        "mode": row.mode,
+        "trainable": row.trainable,
+        "learning rate": row.learning_rate,
+        "batch size": row.batch_size,
+        "validation": text(row.validation),
+        "test": text(row.test),
+    }
 
 
-def spaced(facts: dict) -> dict:
-    return {key.replace("_", " "): value for key, value in facts.items()}
-
-
-def gathered(rows: list[dict]):
-    """Yield (source, facts, {split: score}), one for the rows of one source, mode and setting."""
-    groups: dict[tuple, list[dict]] = {}
-    for row in rows:
-        facts = {"source": row["title"], "mode": row.get("mode"), "trainable": row.get("trainable"), **setting(row)}
-        groups.setdefault(tuple(facts.items()), []).append(row)
-    for facts, group in groups.items():
-        scores = {row["split"]: {"mean": row["value"], "sd": row.get("sd"), "n": row.get("seeds")} for row in group}
-        yield group[0], dict(facts), scores
-
-
-def columns(scores: dict, missing: str | None = None) -> dict:
-    """Return the two columns of scores, each with its standard deviation, or `missing` where there is no score."""
-
-    def spelled(score: dict | None) -> str | None:
-        if not score:
-            return missing
-        return f"{score['mean']:.3f}" + (f" (sd {score['sd']:.3f})" if score.get("sd") is not None else "")
-
-    return {split: spelled(scores.get(split)) for split in ("validation", "test")}
-
-
-def exact_rows(task: str, metric: str, facts: dict, scores: dict, source: dict | None = None) -> list[dict]:
-    """Return a .csv row for each split that has a score, with the source of a published one."""
+def exact_rows(task: TaskComparison, metric: str, row: Row) -> list[dict]:
+    """Return a CSV row for each split that has a score, with the source of a published one."""
     return [
         {
-            **{"task": task, "metric": metric, "split": split, **facts},
-            **{"score": score["mean"], "sd": score.get("sd"), "n": score.get("n")},
-            **{key: source and source.get(key) for key in ("model", "protocol", "address")},
+            **{"task": task.name, "metric": metric, "split": split, "source": row.source, "mode": row.mode},
+            **{"trainable": row.trainable, "learning_rate": row.learning_rate, "batch_size": row.batch_size},
+            **{"score": score.mean, "sd": score.sd, "n": score.n},
+            **{name: getattr(row.published, name, None) for name in ("model", "protocol", "address")},
         }
-        for split, score in scores.items()
+        for split, score in (("validation", row.validation), ("test", row.test))
         if score
     ]
+
+
+def about_task(task: TaskComparison) -> str:
+    """Say what this run's scores on a task are of."""
+    splits = task.data.splits
+    return (
+        f"{task.name}: {splits.train.rows:,} training rows of at most {task.task.max_length} tokens; "
+        f"validation: {splits.validation.origin}; test: {splits.test.origin}."
+    )
+
+
+def about_source(score: PublishedScore) -> str:
+    """Say what a source's scores are of, and where they were read."""
+    where = f"{score.address}, {score.read}" if score.address else score.read
+    return f"{score.title}: {score.model}; {score.protocol or 'protocol not stated'}. Source: {where}."
