@@ -1,79 +1,101 @@
 #!/usr/bin/env python3
-"""Score one chosen cell on the test split: the only script that reads it.
+"""Test the setting that validation chose for a task and mode: the only script that reads the test split.
 
-Writes test.json and the per-example predictions, test.safetensors, beside the cell's metrics.json, and
-hidden.safetensors, the predictions for the test split whose labels are hidden. Either may have no rows.
+Writes test.json with the scores of every seed and, beside it, the predictions of all seeds: validation.safetensors,
+test.safetensors and hidden.safetensors (the test split whose labels are hidden), each with logits
+[seeds, rows, num_labels] and labels [rows]. If every setting diverged, test.json says so and the predictions have no
+seeds and no rows.
 """
 
 import argparse
 import gc
 from pathlib import Path
 
+import numpy as np
+
 from finegrid import errors
 from finegrid.errors import InputError
-from finegrid.files import write_json
-from finegrid.evaluation.results import read_any_metrics
-from finegrid.seal import read_sealed, seal
+from finegrid.evaluation.predictions import load_predictions, save_predictions
+from finegrid.records import Best, EvaluatedCell, Evaluation, EvaluationData, Metrics
+
+PREDICTIONS = ("validation", "test", "hidden")
 
 
 def main() -> None:
     arguments = parse_arguments()
-    folder = Path(arguments.cell)
-    metrics = read_any_metrics(folder / "metrics.json")
-    cell, task = metrics["cell"], metrics["config"]["task"]
-    chosen = read_sealed(arguments.best)["chosen"]
-    if chosen is None or cell not in chosen["cells"]:
-        raise InputError(f"{folder}: not the cell chosen by {arguments.best}; the test split is for that one only")
+    best, output = Best.read(arguments.best), Path(arguments.output)
+    if best.chosen is None:
+        write(output, Evaluation(plan=best.plan, status="diverged"), nothing(best.plan.task.num_labels))
+        return
 
     gc.disable()  # as finetune.py does
-    import torch
-
-    from finegrid.training import loop as engine
-    from finegrid.training import environment
-    from finegrid.modeling import classifier as models
     from finegrid.data.tokens import load_split
     from finegrid.evaluation.metrics import score_all
-    from finegrid.evaluation.predictions import save_predictions
+    from finegrid.modeling.classifier import load_cell
+    from finegrid.training import environment, fast
+    from finegrid.training.loss import mean_loss
 
-    torch.set_num_threads(arguments.threads)
-    device = environment.choose_device()
-    dtype = environment.choose_dtype(device)
+    device, dtype = environment.set_up(arguments.threads)
+    task = best.plan.task
+    test, test_stats = load_split(arguments.data, "test")
+    hidden, hidden_stats = load_split(arguments.data, "hidden")
+    labels = {"test": test.labels.numpy(), "hidden": hidden.labels.numpy()}
+    logits = {name: [] for name in PREDICTIONS}
+    cells = []
+    for cell in best.cells():
+        folder = cell.folder(arguments.results)
+        metrics = Metrics.read(folder / "metrics.json")
+        if metrics.cell != cell:
+            raise InputError(f"{folder}/metrics.json: is not of the cell that {arguments.best} chose")
+        metrics.check_file(folder / "validation.safetensors")
+        validation_logits, labels["validation"] = load_predictions(folder / "validation.safetensors")
 
-    splits = {name: load_split(arguments.data, name) for name in ("test", "hidden")}
-    model = models.load_cell(folder, metrics, arguments.backbone)
-    batches = models.place(model, device)
-    gc.freeze()
-    gc.enable()
+        model = load_cell(folder, metrics, arguments.base_model)
+        batches = fast.prepare_for_device(model, device)
+        test_logits = fast.predict(model, test, device, dtype)
+        hidden_logits = fast.predict(model, hidden, device, dtype)
+        for name, of_cell in zip(PREDICTIONS, (validation_logits, test_logits, hidden_logits), strict=True):
+            logits[name].append(of_cell)
+        scores, loss = None, None
+        if len(test.labels):
+            scores = score_all(task, test_logits, labels["test"], test_stats.parts)
+            loss = mean_loss(test_logits, labels["test"])
+        cells.append(EvaluatedCell(seed=cell.seed, fingerprint=metrics.fingerprint, scores=scores, loss=loss))
 
-    logits = {name: engine.predict(model, split, device, dtype) for name, (split, _) in splits.items()}
-    labels = {name: split.labels.numpy() for name, (split, _) in splits.items()}
-    for name in splits:
-        save_predictions(folder / f"{name}.safetensors", logits[name], labels[name])
-    data = {name: stats for name, (_, stats) in splits.items()}
-    scores, loss = None, None
-    if len(labels["test"]):
-        scores = score_all(task, logits["test"], labels["test"], data["test"]["parts"])
-        loss = engine.mean_loss(logits["test"], labels["test"])
-    result = {
-        "cell": cell,
-        "fingerprint": metrics["fingerprint"],
-        "metric": task["metrics"][0],
-        "score": scores and scores[task["metrics"][0]],
-        "scores": scores,
-        "loss": loss,
-        "data": data,
-        "environment": {**environment.describe(device, dtype), "batches": batches},
-    }
-    write_json(folder / "test.json", seal(result, folder, "test.safetensors", "hidden.safetensors"))
-    environment.leave()
+    evaluation = Evaluation(
+        plan=best.plan,
+        status="ok",
+        chosen=best.chosen,
+        cells=cells,
+        data=EvaluationData(test=test_stats, hidden=hidden_stats),
+        environment=environment.describe(device, dtype, batches),
+    )
+    write(output, evaluation, {name: (np.stack(logits[name]), labels[name]) for name in PREDICTIONS})
+    environment.exit_without_teardown()
+
+
+def nothing(num_labels: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return predictions without seeds and rows."""
+    empty = np.empty((0, 0, num_labels), dtype=np.float32), np.empty(0, dtype=np.int64)
+    return dict.fromkeys(PREDICTIONS, empty)
+
+
+def write(path: Path, evaluation: Evaluation, predictions: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Write the predictions and then test.json, which holds their sha256."""
+    names = []
+    for name, (logits, labels) in predictions.items():
+        names.append(f"{name}.safetensors")
+        save_predictions(path.parent / names[-1], logits, labels)
+    evaluation.write(path, *names)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cell", help="folder of the chosen cell")
-    parser.add_argument("--best", required=True, help="best.json of the cell's task and mode")
-    parser.add_argument("--backbone", required=True, help="model folder that backbone.py made")
-    parser.add_argument("--data", required=True, help="data folder that prepare.py made")
+    parser.add_argument("best", help="best.json of the task and mode")
+    parser.add_argument("--results", required=True, help="folder of the run, which holds its cells")
+    parser.add_argument("--base-model", required=True, help="folder that base_model.py made")
+    parser.add_argument("--data", required=True, help="folder that prepare.py made")
+    parser.add_argument("--output", required=True, help="test.json to write; the predictions go beside it")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     return parser.parse_args()
 

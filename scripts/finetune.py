@@ -1,26 +1,23 @@
 #!/usr/bin/env python3
 """Fine-tune one cell of the grid.
 
-Writes three files into the output folder: metrics.json (the result), validation.safetensors (the
-logits and labels of the validation split) and trained.safetensors (the parameters that trained). Killed, it goes
-on after the last epoch that it finished: resume.safetensors, gone at the end, holds all that this takes. Until the
-end progress.json tells how far it is.
+Writes metrics.json (the result), validation.safetensors (logits and labels of the validation split) and
+trained.safetensors (the parameters that trained) into the output folder. Until then progress.json tells how far the
+cell is, and resume.safetensors lets a killed cell continue after the last epoch that it finished.
 """
 
 import argparse
 import gc
 import math
-import os
 import time
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.training import progress
-from finegrid.errors import InputError
-from finegrid.files import parse_json, read_json, write_json
-from finegrid.config.cell import fingerprint
-from finegrid.seal import seal
 from finegrid.code_hash import code_hash
+from finegrid.config.cell import Cell
+from finegrid.files import fingerprint, parse_json, read_json
+from finegrid.records import Cost, EpochScore, Metrics, TrainingData, Validation, as_json, read_as
+from finegrid.training import progress
 
 
 def main() -> None:
@@ -28,136 +25,100 @@ def main() -> None:
     arguments = parse_arguments()
 
     # Settings
-    cell, config = read_cell(arguments.cell)
-    task = config["task"]
-    metric = task["metrics"][0]
-    progress.tell(arguments.output, cell, config, 0, [], [])
+    cell, output = read_cell(arguments.cell), Path(arguments.output)
+    task, settings = cell.task, cell.training
+    metric = task.metrics[0]
+    progress.write(output, cell, progress.Found(), seconds=0)
 
-    # Not before the settings are known to be good, as these imports take seconds; a third less without a search
-    # for garbage among all the objects that they make.
+    # Imported only now that the settings are known to be good, as this takes seconds; a third less without garbage
+    # collection among all the objects that the imports make.
     gc.disable()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic CUDA products need
-    import torch
-
-    from finegrid.training import loop as engine
-    from finegrid.training import environment
-    from finegrid.training.fast import features
-    from finegrid.training import resume
-    from finegrid.modeling import classifier as models
     from finegrid.data.tokens import load_split
-    from finegrid.evaluation.metrics import score_all, to_maximise
+    from finegrid.evaluation.metrics import score_all, signed_score
     from finegrid.evaluation.predictions import save_predictions
+    from finegrid.modeling.classifier import load_classifier, save_trained
+    from finegrid.modeling.trainable import apply_mode, count_parameters
+    from finegrid.training import environment, fast, resume
+    from finegrid.training.loop import train
+    from finegrid.training.loss import loss_curve, mean_loss
 
-    torch.set_num_threads(arguments.threads)
-    # AdamW's averages of a word not seen for 800 steps fade below 1e-38, where arithmetic takes twice as long.
-    torch.set_flush_denormal(True)
-    device = environment.choose_device()
-    if device == "cuda":  # on the CPU nothing here depends on an order; and the call imports torch's compiler
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # no result reads any
-    dtype = environment.choose_dtype(device)
+    device, dtype = environment.set_up(arguments.threads)
 
     # Data
-    train_split, train_data = load_split(arguments.data, "train")
-    validation_split, validation_data = load_split(arguments.data, "validation")
+    train_split, train_stats = load_split(arguments.data, "train")
+    validation_split, validation_stats = load_split(arguments.data, "validation")
+    data = TrainingData(train=train_stats, validation=validation_stats)
     labels = validation_split.labels.numpy()
 
-    # Model
-    model, start = models.load_classifier(arguments.backbone, models.outputs_of(task), cell["seed"])
-    models.apply_mode(model, config, cell["seed"])
-    trainable, total = models.count_parameters(model)
-    batches = models.place(model, device)
+    # Model: the cell's seed draws its head, and in training the order of the rows and dropout
+    model, start = load_classifier(arguments.base_model, task.num_labels, cell.seed)
+    apply_mode(model, cell.mode, cell.seed)
+    trainable, total = count_parameters(model)
     gc.freeze()
     gc.enable()
+    training_started = time.monotonic()
+    engine = fast.enable(model, train_split, device, dtype, cell.seed, settings.weight_decay)
 
-    # What the result depends on
-    origin = {
-        "start": start,
-        "data": {"train": train_data, "validation": validation_data},
-        "environment": {**environment.describe(device, dtype), "batches": batches},
-    }
-    identity = fingerprint(cell=cell, config=config, code=code_hash("finetune"), **origin)
-
-    # Loop, from the start or from where a killed run of this cell came to
-    output = Path(arguments.output)
+    # Continue where a killed run of the same cell stopped, if there was one
+    described = environment.describe(device, dtype, engine.batches)
+    origin = {"cell": cell, "start": start, "data": data, "environment": described}
+    identity = fingerprint({"code": code_hash("finetune"), **{name: as_json(each) for name, each in origin.items()}})
     unfinished = output / "resume.safetensors"
     state, found = resume.load(unfinished, identity)
-    found = found or {"history": [], "curve": [], "tokens": 0, "seconds": 0.0}
-    history, curve, tokens, earlier = found["history"], found["curve"], found["tokens"], found["seconds"]
-    if history:
-        print(f"going on after epoch {len(history)} of {config['epochs']}", flush=True)
-        progress.tell(output, cell, config, earlier + time.monotonic() - started, history, curve)
-    diverged = False
-    training_started = time.monotonic()
-    trained = model
-    if features.suffice(model):
-        train_split, validation_split = (
-            features.extract(model, split, device, dtype) for split in (train_split, validation_split)
-        )
-        trained = features.Head(model)
-    for epoch in engine.train(
-        trained,
-        train_split,
-        batch_size=cell["batch_size"],
-        learning_rate=float(cell["learning_rate"]),
-        epochs=config["epochs"],
-        weight_decay=config["weight_decay"],
-        warmup=config["warmup"],
-        max_grad_norm=config["max_grad_norm"],
-        seed=cell.get("data_order_seed", cell["seed"]),
-        device=device,
-        dtype=dtype,
-        state=state,
-    ):
-        curve += engine.loss_curve(epoch.losses, first_step=curve[-1][0] if curve else 0)
+    earlier = found.seconds
+    if found.history:
+        print(f"resuming after epoch {len(found.history)} of {settings.epochs}", flush=True)
+        progress.write(output, cell, found, earlier + time.monotonic() - started)
+
+    # Loop
+    history, curve, tokens, diverged = list(found.history), list(found.curve), found.tokens, False
+    for epoch in train(engine, settings, cell.batch_size, float(cell.learning_rate), cell.seed, state):
+        number = len(history) + 1
+        curve += loss_curve(epoch.losses, first_step=curve[-1][0] if curve else 0)
         tokens += epoch.tokens
-        logits = engine.predict(trained, validation_split, device, dtype)
-        loss = engine.mean_loss(logits, labels)
+        logits = engine.predict(validation_split)
+        loss = mean_loss(logits, labels)
         diverged = epoch.diverged or not math.isfinite(loss)
         if diverged:
-            print(f"epoch {len(history) + 1} of {config['epochs']}: diverged", flush=True)
+            print(f"epoch {number} of {settings.epochs}: diverged", flush=True)
             break
-        scores = score_all(task, logits, labels, validation_data["parts"])
-        history.append({"epoch": len(history) + 1, "score": scores[metric], "scores": scores, "loss": loss})
-        if len(history) < config["epochs"]:
-            seconds = earlier + time.monotonic() - training_started
-            found = {"history": history, "curve": curve, "tokens": tokens, "seconds": seconds}
+        scores = score_all(task, logits, labels, validation_stats.parts)
+        history.append(EpochScore(epoch=number, score=scores[metric], scores=scores, loss=loss))
+        seconds = earlier + time.monotonic() - training_started
+        found = progress.Found(history=history, curve=curve, tokens=tokens, seconds=seconds)
+        if number < settings.epochs:
             resume.save(unfinished, epoch.state, found, identity)
-        print(f"epoch {len(history)} of {config['epochs']}: validation {metric} {scores[metric]:.4f}", flush=True)
-        progress.tell(output, cell, config, earlier + time.monotonic() - started, history, curve)
+        print(f"epoch {number} of {settings.epochs}: validation {metric} {scores[metric]:.4f}", flush=True)
+        progress.write(output, cell, found, earlier + time.monotonic() - started)
     seconds = earlier + time.monotonic() - training_started
 
-    # Result; metrics.json comes last: where it is, the cell is whole.
-    models.save_trained(output / "trained.safetensors", model)
+    # Result: metrics.json comes last, so that where it exists the cell is complete
+    trained_path = output / "trained.safetensors"
+    save_trained(trained_path, model)
     save_predictions(output / "validation.safetensors", logits, labels)
-    metrics = {
-        "cell": cell,
-        "config": config,
-        "fingerprint": identity,
-        "status": "diverged" if diverged else "ok",
-        "trainable": trainable,
-        "total": total,
-        "validation": {
-            "metric": metric,
-            "last": None if diverged else history[-1],
-            "best": None if diverged else max(history, key=lambda epoch: to_maximise(metric, epoch["score"])),
-            "history": history,
-        },
-        "train": {"loss": curve},
+    best = None if diverged else max(history, key=lambda epoch: signed_score(metric, epoch.score))
+    metrics = Metrics(
         **origin,
-        "cost": {
-            "startup_seconds": round(training_started - started, 3),
-            "training_seconds": round(seconds, 3),
-            "total_seconds": round(earlier + time.monotonic() - started, 3),
-            "tokens": tokens,
-            "tokens_per_second": round(tokens / seconds, 1),
-            "peak_memory_bytes": environment.peak_memory_bytes(device),
-        },
-    }
-    write_json(output / "metrics.json", seal(metrics, output, "trained.safetensors", "validation.safetensors"))
+        fingerprint=identity,
+        status="diverged" if diverged else "ok",
+        trainable=trainable,
+        total=total,
+        trained_bytes=trained_path.stat().st_size,
+        validation=Validation(metric=metric, last=None if diverged else history[-1], best=best, history=history),
+        train_loss=curve,
+        cost=Cost(
+            startup_seconds=round(training_started - started, 3),
+            training_seconds=round(seconds, 3),
+            total_seconds=round(earlier + time.monotonic() - started, 3),
+            tokens=tokens,
+            tokens_per_second=round(tokens / seconds, 1),
+            peak_memory_bytes=environment.peak_memory_bytes(device),
+        ),
+    )
+    metrics.write(output / "metrics.json", "trained.safetensors", "validation.safetensors")
     unfinished.unlink(missing_ok=True)
-    progress.end(output)
-    environment.leave()
+    progress.remove(output)
+    environment.exit_without_teardown()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -166,24 +127,19 @@ def parse_arguments() -> argparse.Namespace:
         epilog="`snakemake -n -p` prints the whole command of each cell.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "cell",
-        help="JSON with the keys 'cell' (its identity) and 'config' (its settings), "
-        "or a file that holds them, such as another cell's metrics.json",
-    )
-    parser.add_argument("--backbone", required=True, help="model folder that backbone.py made")
-    parser.add_argument("--data", required=True, help="data folder that prepare.py made")
+    parser.add_argument("cell", help="JSON of a cell, or a file with a cell under 'cell', such as its metrics.json")
+    parser.add_argument("--base-model", required=True, help="folder that base_model.py made")
+    parser.add_argument("--data", required=True, help="folder that prepare.py made")
     parser.add_argument("--output", required=True, help="folder for the results")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     return parser.parse_args()
 
 
-def read_cell(argument: str) -> tuple[dict, dict]:
-    """Return the identity and the settings of a cell, given as JSON or as the path of a file of JSON."""
-    content = parse_json(argument, "cell") if argument.lstrip().startswith("{") else read_json(argument)
-    if not isinstance(content, dict) or not {"cell", "config"} <= content.keys():
-        raise InputError("cell: expected JSON with the keys 'cell' and 'config'")
-    return content["cell"], content["config"]
+def read_cell(argument: str) -> Cell:
+    """Read a cell from JSON or from a file. Raises InputError if it is not one."""
+    if argument.lstrip().startswith("{"):
+        return read_as(Cell, parse_json(argument, "cell"), "cell")
+    return read_as(Cell, read_json(argument, "cell"), argument)
 
 
 if __name__ == "__main__":

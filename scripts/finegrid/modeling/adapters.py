@@ -1,60 +1,60 @@
-"""Adapters of the package peft, put into a transformers model that stays one.
+"""Adapters of the package peft, added to a model that stays a transformers model.
 
-peft and what it needs are imported only by cells that have adapters.
+Only cells with adapters import peft and its dependencies.
 """
 
 from dataclasses import fields
 
 import torch
 
+from finegrid.config.definition import Peft
 from finegrid.errors import InputError
 from finegrid.modeling.lean_transformers import lean
 
-# What a mode says in its own way, the methods that need more than the loss of the task, and those that load adapters of
-# others, from the network, too, which only fetch.py may use.
+# A key that the mode's `train` replaces; methods that need more than the loss of the task; and methods that load
+# adapters, perhaps from the network, which only fetch.py may use.
 IN_TRAIN = "modules_to_save"
 OWN_LOOP = ("ADALORA",)
 LOADING = ("XLORA",)
 
 
-def add_adapters(model, settings: dict, seed: int) -> None:
-    """Put the adapters that `settings` describe, peft's configuration, into a model; draw them from `seed`.
+def add_adapters(model: torch.nn.Module, peft_config: Peft, seed: int) -> None:
+    """Add the adapters that peft's configuration describes to a model, their weights drawn from `seed`.
 
-    Afterwards only the adapters train. Raises InputError if peft has no such method or key, or refuses it.
+    Afterwards only the adapters train. Raises InputError if peft has no such method or key, or refuses the values.
     """
+    settings = peft_config.settings()
     with lean(hidden=("scipy",)):  # peft needs accelerate
         import peft
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
         methods = {method.value: config for method, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
-        name = settings["peft_type"]
+        name = peft_config.peft_type
         if name not in methods:
             raise InputError(f"mode: peft.peft_type: unknown method {name!r}; expected one of {', '.join(methods)}")
         known = [field.name for field in fields(methods[name]) if field.init and field.name != IN_TRAIN]
         for key in settings:
             if key == IN_TRAIN:
-                raise InputError(f"mode: peft.{key}: list in 'train' what trains besides the adapters")
+                raise InputError(f"mode: peft.{key}: list what trains besides the adapters in 'train' instead")
             if key not in known:
                 raise InputError(f"mode: peft: unknown key {key!r}; {name} has {', '.join(known)}")
         if name in LOADING:
-            raise InputError(
-                f"mode: peft.peft_type: {name} loads trained adapters from elsewhere, which is not supported"
-            )
+            raise InputError(f"mode: peft.peft_type: {name} loads trained adapters, which is not supported")
         if name in OWN_LOOP:
             raise InputError(f"mode: peft.peft_type: {name} needs a training loop of its own")
         if issubclass(methods[name], peft.PromptLearningConfig):
-            raise InputError(f"mode: peft.peft_type: {name} learns virtual tokens, which finegrid has no room for")
+            raise InputError(f"mode: peft.peft_type: {name} learns virtual tokens, which is not supported")
         torch.manual_seed(seed)
         try:
             peft.inject_adapter_in_model(peft.get_peft_config(settings), model)
-        except Exception as error:  # whatever peft and torch make of a value that is none
+        except Exception as error:  # peft and torch raise anything if a value is wrong
             raise InputError(f"mode: peft: {' '.join(str(error).split())} ({type(error).__name__})") from error
 
 
-def merge_adapters(model):
-    """Merge a model's adapters into its weights, in place: it is a plain transformers model again. Returns it.
+def merge_adapters(model: torch.nn.Module) -> torch.nn.Module:
+    """Merge the adapters into the weights, in place, which leaves a plain transformers model; return it.
 
-    Raises InputError if the method cannot be merged. A model without adapters stays as it is.
+    Raises InputError if adapters of this kind cannot be merged. A model without adapters stays as it is.
     """
     if not hasattr(model, "peft_config"):
         return model

@@ -1,7 +1,7 @@
-"""transformers, imported without what a cell never uses.
+"""A quick import of transformers, without what a cell never uses.
 
-transformers imports whatever it finds installed. torch's compiler, its distributed tensors and scipy's
-optimisers take longer than all the rest of it, and every cell would pay for them anew.
+transformers imports whatever it finds installed. torch's compiler, its distributed tensors and scipy's optimisers take
+longer to import than everything else together, and every cell would pay for that.
 """
 
 import sys
@@ -15,8 +15,8 @@ MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 
 @contextmanager
-def lean(hidden=("scipy", "accelerate")):
-    """Within this block, transformers' modules come without these packages, torch.distributed and the compiler."""
+def lean(hidden: tuple[str, ...] = ("scipy", "accelerate")):
+    """Within this block, transformers is imported as if these packages and the compiler were not installed."""
     absent = dict.fromkeys(hidden)  # a module that is None counts as not installed
     stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
     for decorator in ("allow_in_graph", "assume_constant_result"):
@@ -36,12 +36,12 @@ def lean(hidden=("scipy", "accelerate")):
 
 
 def undecorated(function=None, **_):
-    """Tell the compiler nothing about a function."""
+    """Replace a decorator of the compiler: return the function as it is."""
     return undecorated if function is None else function
 
 
 def mask_indexing():
-    """Import the compiler's part that some attention masks need, once such a mask is made."""
+    """Import the part of the compiler that some attention masks need, once such a mask is made."""
     from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
 
     return TransformGetItemToIndex()

@@ -1,1 +1,1 @@
-"""The training loop of a cell."""
+"""The training loop of a cell, in plain PyTorch and quick."""

@@ -1,4 +1,4 @@
-"""What a result was computed with, and what it cost in memory."""
+"""The device and number format of a training, and what a result was computed with."""
 
 import os
 import platform
@@ -8,14 +8,29 @@ from importlib.metadata import version
 
 import torch
 
+from finegrid.records import Environment
+
+
+def set_up(threads: int) -> tuple[str, torch.dtype]:
+    """Prepare torch for a cell; return the device and the dtype of its matrix products."""
+    torch.set_num_threads(threads)
+    # AdamW's averages of a word not seen for 800 steps fall below 1e-38, where arithmetic takes twice as long.
+    torch.set_flush_denormal(True)
+    device = choose_device()
+    if device == "cuda":  # CPU results do not depend on this, and the call imports torch's compiler
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic matrix products
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # no result reads any
+    return device, choose_dtype(device)
+
 
 def choose_device() -> str:
-    """Return "cuda" where there is a GPU, else "cpu"."""
+    """Return "cuda" if there is a GPU, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def choose_dtype(device: str) -> torch.dtype:
-    """Return the dtype for matrix products: bfloat16 where the processor multiplies it quickly, else float32."""
+    """Return the dtype for matrix products: bfloat16 if the hardware multiplies it, else float32."""
     if device == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     # Without these instructions bfloat16 is emulated, ten times slower than float32.
@@ -23,29 +38,30 @@ def choose_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if capable else torch.float32
 
 
-def describe(device: str, dtype: torch.dtype) -> dict:
-    """Return the versions, device, threads and dtype that a result depends on."""
+def describe(device: str, dtype: torch.dtype, batches: str) -> Environment:
+    """Return the versions, device, threads and dtype that a result depends on; `batches` as the engine has it."""
     packages = ["torch", "transformers", "numpy", *(["peft"] if "peft" in sys.modules else [])]
-    return {
+    return Environment(
         **{package: version(package) for package in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "dtype": str(dtype).removeprefix("torch."),
-    }
-
-
-def leave() -> None:
-    """End the process, all being written: to take torch's modules apart, as Python would, takes most of a second."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+        python=platform.python_version(),
+        machine=platform.machine(),
+        device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
+        dtype=str(dtype).removeprefix("torch."),
+        batches=batches,
+    )
 
 
 def peak_memory_bytes(device: str) -> int:
-    """Return the most memory held at once so far: the GPU's, or else the process's."""
+    """Return the peak memory so far: the GPU's, or else that of the process."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, KiB on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def exit_without_teardown() -> None:
+    """End the process once everything is written: tearing down torch's modules takes most of a second."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101), by torch's fused kernel."""
+"""AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) with torch's fused kernel."""
 
 import torch
 from torch.optim.adamw import adamw
@@ -8,7 +8,7 @@ EPSILON = 1e-8
 
 
 class AdamW:
-    """`torch.optim.AdamW(fused=True)`, whose first step would import torch's compiler, which takes a second."""
+    """The same as `torch.optim.AdamW(fused=True)`, whose first step imports torch's compiler, which takes a second."""
 
     def __init__(self, parameters: list[torch.nn.Parameter], weight_decay: float):
         self.parameters, self.weight_decay = parameters, weight_decay
@@ -16,13 +16,19 @@ class AdamW:
         self.steps = [torch.zeros((), device=p.device) for p in parameters]
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return what it keeps of the steps so far, by name, not copied."""
+        """Return the moving averages and step counts by name: live references, not copies."""
         kept = {"mean": self.means, "square": self.squares, "step": self.steps}
-        return {f"optimiser.{name}.{i}": tensor for name, all_ in kept.items() for i, tensor in enumerate(all_)}
+        return {f"optimiser.{name}.{i}": tensor for name, tensors in kept.items() for i, tensor in enumerate(tensors)}
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue from what `state` returned."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Update the parameters by their gradients; one without, as the model makes no use of it, stays."""
+        """Update every parameter that has a gradient."""
         states = zip(self.parameters, self.means, self.squares, self.steps, strict=True)
         parameters, means, squares, steps = zip(*(state for state in states if state[0].grad is not None), strict=True)
         adamw(
@@ -41,3 +47,8 @@ class AdamW:
             eps=EPSILON,
             maximize=False,
         )
+
+    def zero_grad(self) -> None:
+        """Clear the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None

@@ -1,38 +1,41 @@
-"""A cell's sign of life while it trains: progress.json in its folder, which scripts/progress.py reads.
+"""How far a cell is: progress.json in its folder, which scripts/progress.py reads.
 
-It is there from the start of a cell until its metrics.json is; where only it is left, the cell was killed.
+It exists from the start of a cell until metrics.json does. Light to import, as the first one is written before torch
+is there.
 """
 
-import os
-import platform
 import time
 from pathlib import Path
 
+from finegrid.config.cell import Cell
+from finegrid.config.types import Record
 from finegrid.files import write_json
+from finegrid.records import EpochScore, Progress, as_json
 
 
-def tell(folder, cell: dict, config: dict, seconds: float, history: list[dict], curve: list[list]) -> None:
-    """Write progress.json of a cell that has run for these seconds, and has this validation history and loss curve.
+class Found(Record):
+    """What a training has found so far."""
 
-    `loss` is the training loss at the end of the last epoch, `score` that epoch's validation score, both null before
-    the first epoch is over; `started` and `updated` are in seconds since 1970.
-    """
+    history: tuple[EpochScore, ...] = ()
+    curve: tuple[tuple[int, float | None], ...] = ()  # see `loss.loss_curve`
+    tokens: int = 0
+    seconds: float = 0.0  # of training, those of earlier, killed runs of the cell included
+
+
+def write(folder: Path, cell: Cell, found: Found, seconds: float) -> None:
+    """Write progress.json of a cell that has been running for these seconds, start-up included."""
     now = time.time()
-    progress = {
-        "cell": cell,
-        "epoch": len(history),
-        "epochs": config["epochs"],
-        "loss": curve[-1][1] if curve else None,
-        "metric": config["task"]["metrics"][0],
-        "score": history[-1]["score"] if history else None,
-        "started": round(now - seconds, 3),
-        "updated": round(now, 3),
-        "host": platform.node(),
-        "pid": os.getpid(),
-    }
-    write_json(Path(folder, "progress.json"), progress)
+    progress = Progress(
+        cell=cell,
+        epoch=len(found.history),
+        loss=found.curve[-1][1] if found.curve else None,
+        score=found.history[-1].score if found.history else None,
+        started=round(now - seconds, 3),
+        updated=round(now, 3),
+    )
+    write_json(folder / "progress.json", as_json(progress))
 
 
-def end(folder) -> None:
-    """Remove progress.json: metrics.json says it all."""
-    Path(folder, "progress.json").unlink(missing_ok=True)
+def remove(folder: Path) -> None:
+    """Remove progress.json, once metrics.json tells the whole story."""
+    (folder / "progress.json").unlink(missing_ok=True)

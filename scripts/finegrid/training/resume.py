@@ -1,53 +1,58 @@
-"""What a cell leaves after each epoch, so that one that is killed goes on from there.
+"""resume.safetensors: what a cell keeps after each epoch, so that a killed one continues after the last it finished.
 
-One safetensors file: the state of the training (see `engine.train`) and, in its metadata, what was found so far, whose
-state it is and the sha256 of all that.
+One safetensors file holds the state of the training (see `loop.Epoch`) and, as metadata, what was found so far, the
+fingerprint of the cell, and a sha256 of all that.
 """
 
 import hashlib
 import json
+from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from finegrid.files import parse_json, replacing
+from finegrid.records import as_json, read_as
+from finegrid.training.progress import Found
 
 
-def save(path, state: dict, found: dict, fingerprint: str) -> None:
-    """Keep the state of a training, what it found so far, as plain data, and its cell's fingerprint."""
+def save(path: Path, state: dict[str, torch.Tensor], found: Found, fingerprint: str) -> None:
+    """Keep the state of a training and what it found so far, for the cell of this fingerprint."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    told = json.dumps(found)
-    metadata = {"found": told, "fingerprint": fingerprint, "sha256": digest(state, told)}
+    text = json.dumps(as_json(found))
+    metadata = {"found": text, "fingerprint": fingerprint, "sha256": digest(state, text)}
     with replacing(path) as temporary:
         temporary.write_bytes(serialise(state, metadata=metadata))
 
 
-def load(path, fingerprint: str) -> tuple[dict | None, dict | None]:
-    """Return what `save` kept; None, twice, if there is nothing, or nothing that this cell could go on from.
+def load(path: Path, fingerprint: str) -> tuple[dict[str, torch.Tensor] | None, Found]:
+    """Return what `save` kept; (None, nothing found) if there is no file, or none that this cell can continue from.
 
-    What cannot be used, as it is damaged or of other settings, data, code or versions, is told in one line.
+    If the file is damaged, or belongs to other settings, data, code or versions, one line says so.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
     except FileNotFoundError:
-        return None, None
+        return None, Found()
     except SafetensorError as error:
         print(f"{path}: damaged ({error}): starting over", flush=True)
-        return None, None
+        return None, Found()
+    text = metadata.get("found", "")
     if metadata.get("fingerprint") != fingerprint:
-        print(f"{path}: of other settings, data, code, versions or processor: starting over", flush=True)
-        return None, None
-    if metadata.get("sha256") != digest(state, metadata.get("found", "")):
+        print(f"{path}: from other settings, data, code, versions or another processor: starting over", flush=True)
+        return None, Found()
+    if metadata.get("sha256") != digest(state, text):
         print(f"{path}: damaged, its sha256 is not {metadata.get('sha256')}: starting over", flush=True)
-        return None, None
-    return state, parse_json(metadata["found"], str(path))
+        return None, Found()
+    return state, read_as(Found, parse_json(text, str(path)), path)
 
 
-def digest(state: dict, told: str) -> str:
-    """Return the sha256 of the tensors, in the order of their names, and of what is told with them, hexadecimal."""
-    whole = hashlib.sha256(told.encode())
+def digest(state: dict[str, torch.Tensor], text: str) -> str:
+    """Return the sha256, hexadecimal, of the text and of the tensors in the order of their names."""
+    whole = hashlib.sha256(text.encode())
     for name in sorted(state):
         tensor = state[name]
         whole.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())

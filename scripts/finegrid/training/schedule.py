@@ -1,10 +1,10 @@
-"""How the learning rate goes over the steps of a training."""
+"""The learning rate over the steps of a training."""
 
 
 def learning_rate_at(step: int, steps: int, warmup_steps: int) -> float:
-    """Return the learning rate's factor at a step, counted from 0: linear warm-up, then linear decay to 0.
+    """Return the factor of the learning rate at a step, counted from 0: linear warm-up, then linear decay to 0.
 
-    It is that of transformers' `get_linear_schedule_with_warmup`.
+    The same as `get_linear_schedule_with_warmup` of transformers.
     """
     if step < warmup_steps:
         return step / max(1, warmup_steps)

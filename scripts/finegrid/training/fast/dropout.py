@@ -1,8 +1,7 @@
-"""Dropout with a quick generator of random numbers.
+"""Dropout with a quick random generator.
 
-torch draws CPU dropout masks one number after another, which was a sixth of a training step. Here 16
-random bits of numpy's SFC64 decide on each element: the rate is met to within 2^-17, and the masks are
-those of one seed.
+torch draws the elements of CPU dropout masks one by one, which took a sixth of a training step. Here 16 random bits
+of numpy's SFC64 decide on each element, so the rate is exact to within 2^-17.
 """
 
 import numpy as np
@@ -12,7 +11,7 @@ ONE = {torch.float32: (np.int32, 0x3F800000), torch.bfloat16: (np.int16, 0x3F80)
 
 
 class Dropout(torch.nn.Module):
-    """In place of `torch.nn.Dropout` on the CPU: the same in distribution, from a generator of its own."""
+    """Replaces `torch.nn.Dropout` on the CPU: the same distribution, from a generator of its own."""
 
     def __init__(self, p: float, random: np.random.Generator):
         super().__init__()
@@ -24,20 +23,32 @@ class Dropout(torch.nn.Module):
         return activations.float() * self.mask(activations.shape, torch.float32).div_(1 - self.p)
 
     def mask(self, shape, dtype: torch.dtype) -> torch.Tensor:
-        """Draw a mask of ones, which stay, and zeros (share p), which drop."""
+        """Draw a mask of ones (kept) and zeros (dropped, a share of p)."""
         size = int(np.prod(shape))
         bits = self.random.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64).view(np.uint16)[:size]
-        # numpy knows no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made of their bits.
+        # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
         integer, one = ONE[dtype]
         ones = np.multiply(bits >= round(self.p * 2**16), integer(one), dtype=integer)
         return torch.from_numpy(ones).view(dtype).view(shape)
 
 
 def replace_dropout(model: torch.nn.Module, seed: int) -> np.random.Generator:
-    """Put `Dropout` in the place of every `torch.nn.Dropout` of a model; return the generator that they share."""
+    """Replace every `torch.nn.Dropout` of a model by `Dropout`; return the generator that they share."""
     random = np.random.Generator(np.random.SFC64(seed))
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) in (torch.nn.Dropout, Dropout):
                 setattr(module, name, Dropout(child.p, random).train(child.training))
     return random
+
+
+def random_state(random: np.random.Generator) -> dict[str, torch.Tensor]:
+    """Return the state of the generator, by name."""
+    return {"random.dropout": torch.from_numpy(random.bit_generator.state["state"]["state"].view(np.int64))}
+
+
+def set_random_state(random: np.random.Generator, state: dict[str, torch.Tensor]) -> None:
+    """Put the generator into the state that `random_state` returned."""
+    whole = random.bit_generator.state
+    whole["state"]["state"] = state["random.dropout"].numpy().view(np.uint64)
+    random.bit_generator.state = whole

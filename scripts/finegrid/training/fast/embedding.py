@@ -1,8 +1,8 @@
 """Word embeddings whose training costs what the texts use, not what the vocabulary holds.
 
-AdamW without weight decay leaves a row alone that never had a gradient. So only the rows of tokens that
-stand in the training split are trained, and of their gradient only the rows of a batch are written and
-cleared. The numbers are those of training all rows.
+Without weight decay, AdamW never changes a row that never had a gradient. So only the rows of tokens in the training
+split are trained, and only the rows of a batch are written and cleared in the gradient. The numbers are those of
+training all rows.
 """
 
 import torch
@@ -25,30 +25,30 @@ class Lookup(torch.autograd.Function):
         return None, None, None
 
 
-def trains_whole(model) -> bool:
-    """Whether all rows of a model's word embeddings train, as UsedRows needs it."""
+def trains_whole(model: torch.nn.Module) -> bool:
+    """Whether all rows of the word embeddings train, which UsedRows requires."""
     module = model.get_input_embeddings()
     # A module of another type, such as an adapter's, does more than look up.
     return type(module) is torch.nn.Embedding and module.weight.requires_grad and entries_of(module.weight) is None
 
 
 class UsedRows:
-    """Within `with used_rows:` a model's word embeddings hold the rows that `split` uses, and no other.
+    """Within `with used_rows:` the word embeddings of a model hold only the rows that `split` uses.
 
-    `split`: the split with its tokens numbered accordingly. `part`: the parameter [used rows, hidden size].
+    `split`: the split with its tokens renumbered accordingly. `part`: the parameter [used rows, hidden size].
     """
 
-    def __init__(self, model, split: Split):
+    def __init__(self, model: torch.nn.Module, split: Split):
         self.module = model.get_input_embeddings()
         self.whole = self.module.weight
-        # The padding token and those before it keep their numbers, as models ask for it by its number.
+        # The padding token and those before it keep their numbers, as models look for it by its number.
         first = torch.arange((model.config.pad_token_id or 0) + 1, dtype=split.input_ids.dtype)
         used = torch.cat([first, split.input_ids]).unique()
         self.split = split._replace(input_ids=torch.searchsorted(used, split.input_ids, out_int32=True))
         self.rows = used.long().to(self.whole.device)
         self.part = torch.nn.Parameter(self.whole.detach()[self.rows])
-        self.gradient = torch.zeros_like(self.part)  # lasts, as making it anew takes longer than a small batch
-        self.written = []  # int64 [tokens] each: its rows that may not be 0
+        self.gradient = torch.zeros_like(self.part)  # reused, as allocating it takes longer than a small batch
+        self.written = []  # int64 [tokens] each: the rows of `gradient` that may not be 0
 
     def __enter__(self):
         self.module.weight = self.part
@@ -59,8 +59,12 @@ class UsedRows:
         self.module.weight = self.whole
         self.whole.data[self.rows] = self.part.data
 
-    def add_gradient(self, ids, gradient) -> None:
-        """Add the gradient of rows `ids` [tokens], [tokens, hidden size], to the parameter's, which may be None."""
+    def read(self) -> None:
+        """Read the used rows from the whole embeddings."""
+        self.part.data.copy_(self.whole.data[self.rows])
+
+    def add_gradient(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
+        """Add the gradient [tokens, hidden size] of rows `ids` [tokens] to the parameter's, which may be None."""
         if self.part.grad is None:
             for rows in self.written:
                 self.gradient.index_fill_(0, rows, 0)

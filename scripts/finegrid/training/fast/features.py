@@ -1,15 +1,12 @@
-"""What a frozen encoder says of each text, computed once: all that a classifier on top of it needs to train.
+"""The classifier's inputs, computed once per text, if nothing else trains.
 
-The encoder is then a fixed feature extractor, without dropout in it; the classifier keeps its own.
+The encoder is then a fixed feature extractor without dropout; the classifier keeps its own.
 """
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
-from transformers.modeling_outputs import SequenceClassifierOutput
-
-from finegrid.training import loop as engine
-from finegrid.data.tokens import Split
 
 
 class Features(NamedTuple):
@@ -21,32 +18,26 @@ class Features(NamedTuple):
 
     @property
     def lengths(self) -> torch.Tensor:
-        """Vectors of each row, in the place of its tokens: int64 [rows], all 1."""
+        """Vectors per row, as a Split has tokens per row: int64 [rows], all 1."""
         return torch.ones(len(self.labels), dtype=torch.int64)
 
 
 class Head(torch.nn.Module):
-    """The classifier of a model, with the dropout before it, as a model of its own."""
+    """The classifier of a model and the dropout before it, as a model of their own."""
 
-    def __init__(self, model):
+    def __init__(self, model: torch.nn.Module):
         super().__init__()
         self.config, self.dropout, self.classifier = model.config, model.dropout, model.classifier
+        self.base_model = torch.nn.Identity()  # in the encoder's place
 
-    def forward(self, vectors: torch.Tensor) -> SequenceClassifierOutput:
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(vectors)))
+    def forward(self, vectors: torch.Tensor) -> SimpleNamespace:
+        """Return an object with `logits` [rows, num_labels], as models of transformers do."""
+        return SimpleNamespace(logits=self.classifier(self.dropout(vectors)))
 
 
-def suffice(model) -> bool:
-    """Whether nothing trains but the last linear layer."""
+def only_head_trains(model: torch.nn.Module) -> bool:
+    """Whether nothing trains but a single linear layer that follows the encoder."""
     if not isinstance(getattr(model, "classifier", None), torch.nn.Linear) or not hasattr(model, "dropout"):
         return False
-    of_classifier = set(model.classifier.parameters())
-    return all(parameter in of_classifier for parameter in model.parameters() if parameter.requires_grad)
-
-
-def extract(model, split: Split, device, dtype) -> Features:
-    """Run the encoder over a split."""
-    classifier, model.classifier = model.classifier, torch.nn.Identity()
-    vectors = engine.predict(model, split, device, dtype)
-    model.classifier = classifier
-    return Features(torch.from_numpy(vectors), split.labels, split.tokens)
+    head = set(model.classifier.parameters())
+    return all(parameter in head for parameter in model.parameters() if parameter.requires_grad)

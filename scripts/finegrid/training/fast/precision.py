@@ -1,13 +1,18 @@
-"""Parts of a model that compute in float32 where the model around them computes in less."""
+"""Matrix products of less than float32, and the parts of a model that are exempt."""
 
 import torch
 
 
-def keep_float32(module, device: str) -> None:
-    """Make a module, which takes tensors, compute in float32 under autocast."""
+def autocast(device: str, dtype: torch.dtype) -> torch.autocast:
+    """Return a context in which matrix products have this dtype."""
+    return torch.autocast(device, dtype, enabled=dtype != torch.float32)
+
+
+def keep_float32(module: torch.nn.Module, device: str) -> None:
+    """Make a module, which takes tensors, compute in float32 even under autocast."""
     forward = module.forward
 
-    def in_float32(*inputs):
+    def in_float32(*inputs: torch.Tensor):
         with torch.autocast(device, enabled=False):
             return forward(*(tensor.float() for tensor in inputs))
 

@@ -1,9 +1,8 @@
-"""Tokens without padding: the texts of a batch lie end to end, one row of tokens in the model's own layers.
+"""Texts without padding: the texts of a batch lie end to end, as one row of tokens through the model's own layers.
 
-transformers hands extra keyword arguments of a model's call down to its attention function. So the
-layers see one row [1, tokens, hidden size], and `attend`, registered as an attention function, keeps
-the texts apart. The last layer answers for the first token of each text only, as the classifier looks
-at no other. The logits are those of a padded batch.
+transformers passes extra keyword arguments of a model's call down to its attention function. So the layers see one
+row [1, tokens, hidden size], and `attend`, registered as an attention function, keeps the texts apart. The last layer
+computes only the first token of each text, as the classifier reads no other. The logits are those of a padded batch.
 """
 
 from typing import NamedTuple
@@ -19,25 +18,25 @@ with lean():
     from transformers import AttentionInterface
 
 NAME = "finegrid_unpadded"
-# Architectures with the parts that `use_unpadded` takes hold of.
+# Architectures that have the parts which `use_unpadded` replaces.
 MODEL_TYPES = ("bert",)
-# Texts are attended to in groups, each padded to its longest text: as many texts as keep the scores
-# [texts, heads, longest, longest] small enough for the processor's cache. Two groups become one where the
-# padding of one takes less time than another group would, which is about that of so many scores.
+# Attention runs over groups of texts, each padded to its longest text: as many texts as keep the scores
+# [texts, heads, longest, longest] small enough for the processor's cache. Two groups are merged if padding one to the
+# other's length takes less time than another group would, which is about the time of GROUP_COST scores.
 GROUP_SCORES = 2**18
 GROUP_COST = 2**16
-# torch's bfloat16 products compile code for every new shape, which takes longer than the product itself.
-# So sizes are rounded up, by at most this share, and few shapes come again and again.
+# torch compiles bfloat16 products for every new shape, which takes longer than the product itself. So sizes are
+# rounded up, by at most these shares, and a few shapes recur.
 LONGEST_ROUNDING = 1 / 4
 TOKENS_ROUNDING = 1 / 8
 
 
 class Group(NamedTuple):
-    """Neighbouring texts of a batch that are attended to in one product."""
+    """Neighbouring texts of a batch whose attention is one product."""
 
     texts: slice
-    size: tuple[int, int]  # texts, tokens that each is padded to
-    rows: slice  # of [tokens x heads]
+    size: tuple[int, int]  # texts, and the length that each is padded to
+    rows: slice  # of these texts in [tokens x heads]
     place: torch.Tensor  # int64: where each of these rows goes in [texts x heads x longest]
     bias: torch.Tensor | None  # float [texts x heads, 1, longest]: 0, or -inf at padding; None if none is padded
 
@@ -50,10 +49,10 @@ class Layout(NamedTuple):
 
 
 def concatenate(split: Split, rows: torch.Tensor, heads: int) -> tuple[torch.Tensor, dict]:
-    """Lay some rows end to end, the longest first, for a model with `heads` attention heads.
+    """Concatenate some rows, the longest first, for a model with `heads` attention heads.
 
-    Returns the rows in the order in which they lie, and the model's inputs: `input_ids`, `token_type_ids`
-    and `position_ids`, each [1, tokens], and `layout`. A few tokens at the end may belong to no text.
+    Returns the rows in that order, and the model's inputs: `input_ids`, `token_type_ids` and `position_ids`, each
+    [1, tokens], and `layout`. A few tokens at the end may belong to no text.
     """
     rows = rows[split.lengths[rows].argsort(descending=True, stable=True)]
     lengths = split.lengths[rows]
@@ -78,12 +77,12 @@ def rounded(size: int, share: float) -> int:
 
 
 def lay_out(lengths: torch.Tensor, heads: int) -> Layout:
-    """Lay out texts of these lengths (int64 [texts], best sorted) end to end."""
+    """Lay out texts of these lengths end to end: int64 [texts], sorted for the least padding."""
     ends = lengths.cumsum(0)
     groups, first, sizes = [], 0, lengths.tolist()
     while first < len(sizes):
         texts = 1
-        # Twice as many texts as long as that pays, so that the number, too, is one of a few.
+        # Double the number of texts as long as that saves time, so that it, too, takes few values.
         while first + 2 * texts <= len(sizes):
             one, other = (sizes[start : start + texts] for start in (first, first + texts))
             together = scores(one + other, heads)
@@ -113,32 +112,32 @@ def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int, head
     return Group(texts, size, rows, place.flatten(), bias)
 
 
-def use_unpadded(model) -> None:
-    """Make a model of one of MODEL_TYPES take unpadded batches, by the keyword argument `layout`."""
+def use_unpadded(model: torch.nn.Module) -> None:
+    """Make a model of one of MODEL_TYPES take unpadded batches and the keyword argument `layout`."""
     use_unpadded_attention(model)
     last = model.base_model.encoder.layer[-1]
     attention = last.attention
     attention.forward = lambda hidden_states, *_, layout, **__: (attend_first(attention, hidden_states, layout), None)
-    # As many rows as texts, which is too little work to be worth compiling for each number of them.
+    # These see one token per text: too little work to compile bfloat16 products for every number of texts.
     for module in (attention.self.query, attention.output, last.intermediate, last.output):
         keep_float32(module, "cpu")
     # The pooler takes the first token of each row: [1, texts, hidden size] to [texts, 1, hidden size].
     model.base_model.pooler.register_forward_pre_hook(lambda _, inputs: (inputs[0].transpose(0, 1),))
 
 
-def use_unpadded_attention(model) -> None:
-    """Have a transformers model attend by `attend`, every layer for all tokens."""
+def use_unpadded_attention(model: torch.nn.Module) -> None:
+    """Make every layer of a transformers model use `attend`, for all tokens."""
     AttentionInterface.register(NAME, attend)
     model.set_attn_implementation(NAME)
 
 
-def in_use(model) -> bool:
+def in_use(model: torch.nn.Module) -> bool:
     """Whether a model takes unpadded batches."""
     return model.config._attn_implementation == NAME
 
 
 def attend(module, query, key, value, attention_mask, *, layout: Layout, scaling: float, dropout: float, **_):
-    """Attend within each text; an attention function of transformers.
+    """Attend within each text: an attention function of transformers.
 
     `query`, `key` and `value` are [1, heads, tokens, head size]; returns [1, tokens, heads, head size], None.
     """
@@ -182,7 +181,7 @@ class Attention(torch.autograd.Function):
                 parts.append(unpad(kept @ v, group, first))
                 saved += [q, k, v, weights, mask]
             ctx.save_for_backward(*saved)
-            return put_together(parts, *query.shape[:2]).div_(ctx.keep)
+            return concatenate_groups(parts, *query.shape[:2]).div_(ctx.keep)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -200,15 +199,15 @@ class Attention(torch.autograd.Function):
             of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
             of_query.append(unpad(of_scores @ k, group, ctx.first))
             of_key.append(unpad(of_scores.mT @ q, group))
-        of_query = put_together(of_query, *gradient.shape[:2]).mul_(ctx.scaling)
-        of_key, of_value = (put_together(parts, ctx.tokens, gradient.shape[1]) for parts in (of_key, of_value))
+        of_query = concatenate_groups(of_query, *gradient.shape[:2]).mul_(ctx.scaling)
+        of_key, of_value = (concatenate_groups(parts, ctx.tokens, gradient.shape[1]) for parts in (of_key, of_value))
         return of_query, of_key, of_value, None, None, None, None
 
 
 def pad(tensor: torch.Tensor, group: Group, first: bool = False) -> torch.Tensor:
-    """Copy a group's part of [tokens, heads, head size] to [texts x heads, longest, head size], padded with 0.
+    """Copy a group's rows of [tokens, heads, head size] to [texts x heads, longest, head size], padded with 0.
 
-    With `first`, of [texts, heads, head size] to [texts x heads, 1, head size].
+    With `first`, from [texts, heads, head size] to [texts x heads, 1, head size].
     """
     if first:
         return tensor[group.texts].flatten(0, 1)[:, None].clone()
@@ -220,13 +219,13 @@ def pad(tensor: torch.Tensor, group: Group, first: bool = False) -> torch.Tensor
 
 
 def unpad(padded: torch.Tensor, group: Group, first: bool = False) -> torch.Tensor:
-    """Take out of [texts x heads, longest, head size] what `pad` put in: [tokens x heads, head size]."""
+    """Undo `pad`: from [texts x heads, longest, head size] to [tokens x heads, head size]."""
     rows = padded.flatten(0, 1)
     return rows if first else rows.index_select(0, group.place)
 
 
-def put_together(parts: list[torch.Tensor], rows: int, heads: int) -> torch.Tensor:
-    """Join the groups' rows, and 0 for tokens that belong to none: [`rows`, heads, head size]."""
+def concatenate_groups(parts: list[torch.Tensor], rows: int, heads: int) -> torch.Tensor:
+    """Concatenate the rows of all groups, and 0 for tokens of no group: [`rows`, heads, head size]."""
     rest = rows * heads - sum(map(len, parts))
     if rest:
         parts = [*parts, parts[0].new_zeros(rest, parts[0].shape[1])]

@@ -1,0 +1,90 @@
+"""Which parameters train: those that a mode's patterns select, adapters of peft, or a random subset."""
+
+import difflib
+import re
+
+import torch
+
+from finegrid.config.definition import Mode
+from finegrid.errors import InputError
+from finegrid.modeling.adapters import add_adapters
+from finegrid.modeling.sparse_subset import draw_entries, entries_of
+from finegrid.records import ParameterCounts
+
+# As in config/modes.py, which is not imported: the code of a cell does not include the table of all modes.
+HEAD = "head"
+
+
+def apply_mode(model: torch.nn.Module, mode: Mode, seed: int) -> None:
+    """Set the parameters that a mode trains; adapters are added first, their weights drawn from `seed`.
+
+    Raises InputError if the mode does not suit the model.
+    """
+    adapters = []
+    if mode.peft is not None:
+        add_adapters(model, mode.peft, seed)
+        adapters = [re.escape(name) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    set_trainable(model, [*mode.train, *adapters])
+    if mode.random is not None:
+        trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        head = [parameter for name, parameter in trained if in_head(model, name)]
+        encoder = [parameter for name, parameter in trained if not in_head(model, name)]
+        draw_entries(head, encoder, mode.random.parameters, mode.random.seed)
+
+
+def set_trainable(model: torch.nn.Module, patterns: list[str]) -> None:
+    """Train exactly the parameters that one of the patterns selects; see config/modes.py.
+
+    Raises InputError if a pattern selects no parameter, unless it matches the empty name.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    selected = set()
+    for pattern in patterns:
+        matched = [name for name in names if selects(pattern, name, model)]
+        if not matched and not re.fullmatch(pattern, ""):
+            near = ", ".join(nearest(pattern, names))
+            raise InputError(
+                f"mode: the pattern {pattern!r} matches no parameter of {type(model).__name__}; the nearest are {near}"
+            )
+        selected.update(matched)
+    if not selected:
+        raise InputError(f"mode: {', '.join(patterns)} select no parameter of {type(model).__name__}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in selected)
+        parameter.entries = None
+
+
+def selects(pattern: str, name: str, model: torch.nn.Module) -> bool:
+    """Whether a pattern of a mode selects a parameter."""
+    return in_head(model, name) if pattern == HEAD else re.fullmatch(pattern, name) is not None
+
+
+def in_head(model: torch.nn.Module, name: str) -> bool:
+    """Whether the parameter of this name lies outside the encoder."""
+    return not name.startswith(f"{model.base_model_prefix}.")
+
+
+def nearest(pattern: str, names: list[str], count: int = 3) -> list[str]:
+    """Return the names that have the longest piece in common with a pattern."""
+    compared = difflib.SequenceMatcher(b=pattern.replace("\\", ""), autojunk=False)
+
+    def in_common(name: str) -> int:
+        compared.set_seq1(name)
+        return compared.find_longest_match().size
+
+    return sorted(names, key=in_common, reverse=True)[:count]
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[ParameterCounts, int]:
+    """Count the parameters that train, single entries included, and all parameters."""
+    encoder = head = 0
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            entries = entries_of(parameter)
+            count = parameter.numel() if entries is None else len(entries)
+            if in_head(model, name):
+                head += count
+            else:
+                encoder += count
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return ParameterCounts(encoder=encoder, head=head, total=encoder + head), total
