@@ -56,6 +56,25 @@ def comparison(tasks: list[TaskComparison] | None = None, **fields) -> Compariso
     return Comparison(**{"run": "golden", "model": MODEL, "environments": (environment,), "tasks": tasks, **fields})
 
 
+ODD_NAME = "50%_of|{$x$}\\~^#&"
+
+
+def odd() -> Comparison:
+    """Return several tasks and metrics: hidden labels, no test split, lower is better, all diverged, odd names."""
+    modes = [
+        changed(mode(name, score, seeds=(3,)), "plan.mode.name", odd_name)
+        for name, score, odd_name in (("a", 0.7, "<b>x</b>"), ("b", 0.6, "*`a`*"))
+    ]
+    tasks = [
+        task("mrpc", [mode("full", 0.8), mode("bitfit", 0.795)], ["accuracy", "f1"]),
+        task("stsb", [mode("full", 0.2), mode("bitfit", 0.1)], ["pearson", "spearman"], test="hidden"),
+        task("error", [mode("full", 0.2), mode("bitfit", 0.3)], ["mean_squared_error"]),
+        task("gone", [mode("full", None), mode("bitfit", 0.3)]),
+        changed(task("odd", modes, test="no test split"), "task.name", ODD_NAME),
+    ]
+    return comparison(tasks)
+
+
 def settings_of(name: str, metrics, **fields) -> Task:
     """Return a task's settings: a regression if its metrics are; fields are those of Task."""
     regression = METRICS[metrics[0]].regression

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from finegrid.config.metrics import METRICS
 from finegrid.config.resolve import validated
-from finegrid.config.types import BatchSize, LearningRate, Record, expects, number, problem, text, whole_number
+from finegrid.config.types import BatchSize, LearningRate, Record, expects, number, problem, several, text, whole_number
 from finegrid.errors import InputError
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.files import read_yaml
@@ -50,13 +50,13 @@ class _About(Record):
 class _Source(_About):
     """A source with its scores."""
 
-    scores: Annotated[tuple[_Score, ...], Field(min_length=1)]
+    scores: several(_Score, "a list of scores")
 
 
 class _File(Record):
     """A file of published scores."""
 
-    sources: Annotated[tuple[_Source, ...], Field(min_length=1)]
+    sources: several(_Source, "a list of sources")
 
 
 class PublishedScore(_About, _Score):

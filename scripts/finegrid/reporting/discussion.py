@@ -107,8 +107,8 @@ def explain_the_gap(task: TaskComparison) -> list[Sentence]:
     gap = lead(task, best_full, narrow)
     sentences = [
         sentence(
-            "At learning rates up to {rate}, the largest in the original study, bitfit reaches {narrow:.3f} {metric} on "
-            "validation, {gap:.3f} {side} full fine-tuning ({full:.3f}).",
+            "At learning rates up to {rate}, the largest in the original study, bitfit reaches {narrow:.3f} {metric} "
+            "on validation, {gap:.3f} {side} full fine-tuning ({full:.3f}).",
             rate=STUDYS_LARGEST,
             metric=display_name(task.metric),
             narrow=narrow.validation.mean,

@@ -145,9 +145,9 @@ def differences(comparison: Comparison) -> list[str]:
         "rank."
     ) * any(len(pair.rows.per_seed) > 1 for pair in pairs)
     notes = [
-        f"Differences: 95% interval by {pairs[0].interval_method}; p by {' or '.join(methods)}; Holm's "
-        f"correction covers {plural(len(pairs), 'comparison')} in this run.{combined} Within noise: the interval contains 0 or the "
-        "corrected p is above 0.05."
+        f"Differences: 95% interval by {pairs[0].interval_method}; p by {' or '.join(methods)}; Holm's correction "
+        f"covers {plural(len(pairs), 'comparison')} in this run.{combined} Within noise: the interval contains 0 or "
+        "the corrected p is above 0.05."
     ]
     over_seeds = [pair.over_seeds.n for pair in pairs if pair.over_seeds]
     if over_seeds:
