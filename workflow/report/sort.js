@@ -1,9 +1,9 @@
-// Headers of a sortable table become buttons; without this script it is a plain table.
+// Turns the headers of a sortable table into buttons; without this script it is a plain table.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const headers = Array.from(table.tHead.rows[0].cells);
   const collator = new Intl.Collator("en", { numeric: true });
-  // What is not there is null, to stay last either way.
+  // Empty cells are null and stay last in both directions.
   const value = (row, column) => {
     const cell = row.cells[column];
     if ("value" in cell.dataset) return Number(cell.dataset.value);

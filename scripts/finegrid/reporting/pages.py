@@ -1,14 +1,14 @@
-"""HTML pages from the templates in workflow/report, with all text that comes from elsewhere escaped."""
+"""HTML pages from the templates in workflow/report. Values are escaped, as they may hold markup."""
 
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "workflow" / "report"
+TEMPLATES = Path(__file__).resolve().parents[3] / "workflow" / "report"
 
 
 def render(template: str, **values) -> str:
-    """Fill a template in. Raises jinja2.UndefinedError if it asks for what is not among the values."""
+    """Fill in a template. Raises jinja2.UndefinedError if it uses a value that is not given."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

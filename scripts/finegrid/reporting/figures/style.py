@@ -1,19 +1,20 @@
-"""One look for all figures, and files of them whose bytes depend on nothing but what they show."""
+"""The common style of all figures, and how they are saved: the same comparison gives the same bytes."""
 
 import textwrap
+from typing import NamedTuple
 
 from matplotlib import style
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextToPath
+from matplotlib.lines import Line2D
 
-from finegrid.reporting.figures import FORMATS
+from finegrid.config.metrics import METRICS
+from finegrid.evaluation.comparison import TaskComparison
 from finegrid.files import replacing
-from finegrid.evaluation.metrics import METRICS, shown
+from finegrid.reporting.figures import FORMATS
 
 DPI = 150
 SMALL = 8.5  # points; no text is smaller
-LOOK = {
+STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -24,6 +25,8 @@ LOOK = {
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.7,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
     "legend.fontsize": 9,
     "legend.title_fontsize": 9,
     "legend.frameon": False,
@@ -32,34 +35,46 @@ LOOK = {
     "figure.constrained_layout.w_pad": 0.08,  # inches
     "figure.constrained_layout.h_pad": 0.06,
     "hatch.linewidth": 0.8,
-    "text.parse_math": False,  # a name with dollar signs is a name
+    "savefig.bbox": "tight",  # the page grows to hold a long legend or title
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
 }
-# Okabe and Ito's colours without the yellow, which white paper swallows, and without the black, which is for
-# text (https://jfly.uni-koeln.de/color/). The numbers of colours, lines and markers have no common divisor, so
-# two modes differ in colour, line and marker or, from the 13th on, in at least one of them.
+# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) without yellow, which is too faint on white, and without
+# black, which is for text. The numbers of colours, lines and markers have no common divisor, so the first six modes
+# differ in all three and no two of the first 462 look the same.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 LINES = ["-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (2, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*"]
 
 
-def looking():
-    """Give the look as a context, whatever the user's own matplotlibrc says."""
-    return style.context(["default", LOOK])
+class Drawing(NamedTuple):
+    """A figure with its caption and a description for readers who cannot see it."""
+
+    figure: Figure
+    caption: str
+    alt: str
 
 
-def of_mode(index: int) -> dict:
-    """Return colour, line and marker of the mode at this place of the configuration: the same in every figure."""
+def applied():
+    """Return a context in which figures have this style, whatever the user's matplotlibrc says."""
+    return style.context(["default", STYLE])
+
+
+def mode_styles(tasks: list[TaskComparison]) -> dict[str, dict]:
+    """Return the colour, line and marker of every mode: the same in each figure, as all tasks have the same modes."""
+    modes = dict.fromkeys(mode.name for task in tasks for mode in task.modes)
     return {
-        "color": COLOURS[index % len(COLOURS)],
-        "linestyle": LINES[index % len(LINES)],
-        "marker": MARKERS[index % len(MARKERS)],
+        mode: {
+            "color": COLOURS[index % len(COLOURS)],
+            "linestyle": LINES[index % len(LINES)],
+            "marker": MARKERS[index % len(MARKERS)],
+        }
+        for index, mode in enumerate(modes)
     }
 
 
 def save(figure: Figure, folder, name: str) -> None:
-    """Write a figure in all formats, each whole or not at all. The ids in the SVG are made from its name."""
+    """Write a figure in all formats, each file whole or not at all. The ids in the SVG derive from its name."""
     with style.context({"svg.hashsalt": name}):
         for form in FORMATS:
             undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[form]
@@ -68,53 +83,61 @@ def save(figure: Figure, folder, name: str) -> None:
 
 
 def new_figure(width: float, height: float, title: str, notes=()) -> Figure:
-    """Return a figure of so many inches, wider where its title asks for it, with small print below."""
-    width = max(width, text_width(title, 11, "bold") + 0.2)
-    # A character of the small print is about 0.075 inches wide.
-    lines = [line for note in notes for line in textwrap.wrap(note, int(width / 0.075), break_on_hyphens=False)]
-    figure = Figure(figsize=(width, height + 0.16 * len(lines)), layout="constrained")
-    figure.suptitle(title, x=0.1 / width, ha="left", fontsize=11, fontweight="bold")
-    if lines:
-        figure.supxlabel("\n".join(lines), x=0.1 / width, ha="left", fontsize=SMALL, color="#444444")
+    """Return a figure of about this size, in inches, with a title above and notes in small print below."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(wrapped(title, 80), x=0.01, ha="left")
+    if notes:
+        lines = [wrapped(note, 100) for note in notes]
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=SMALL, color="#444444")
     return figure
 
 
-def only_text(title: str, text: str) -> Figure:
+def only_text(title: str, text: str) -> Drawing:
     """Return a figure that says why there is nothing to draw."""
-    lines = textwrap.wrap(text, 75, break_on_hyphens=False)
-    figure = new_figure(6.4, 1.2 + 0.2 * len(lines), title)
-    figure.text(0.5, 0.4, "\n".join(lines), ha="center", va="center", color="#444444")
-    return figure
+    figure = new_figure(6.4, 1.6, title)
+    figure.text(0.01, 0.7, wrapped(text, 80), va="top", color="#444444")
+    return Drawing(figure, text, text)
 
 
-def legend(figure: Figure, handles: list, labels: list[str], title: str) -> None:
-    """Put a legend to the right of the axes. Labels are given by themselves: one that starts with '_' counts too."""
-    figure.legend(handles, labels, title=title, loc="outside right center", alignment="left")
+def legend(axes, handles: list, labels: list[str], title: str) -> None:
+    """Put a legend to the right of the axes, in further columns where it is long.
+
+    It belongs to the figure, so constrained layout leaves the axes their width and the saved page grows instead.
+    Labels are passed by themselves, as matplotlib drops an artist's own label if it begins with '_'.
+    """
+    axes.figure.legend(
+        handles,
+        [wrapped(label, 45) for label in labels],
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.02),
+        bbox_transform=axes.transAxes,
+        alignment="left",
+        ncols=1 + (len(labels) - 1) // 12,
+    )
 
 
-def legend_width(labels: list[str], title: str) -> float:
-    """Return about how many inches `legend` takes."""
-    return max(text_width(text, 9) for text in [*labels, title]) + 0.8
+def legend_of_markers(axes, styles: dict[str, dict]) -> None:
+    """Put a legend to the right of axes that show modes as single points."""
+    handles = [Line2D([], [], **style | {"linestyle": "none"}) for style in styles.values()]
+    legend(axes, handles, list(styles), "mode")
 
 
-def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Return the width in inches of one line of text of so many points."""
-    font = FontProperties(size=size, weight=weight)
-    return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / 72
+def wrapped(text: str, characters: int) -> str:
+    """Return text in lines of at most so many characters."""
+    return textwrap.fill(text, characters)
 
 
 def number(score: float) -> str:
+    """Return a score as figures show it."""
     return f"{score:.3f}" if abs(score) < 100 else f"{score:.4g}"
 
 
-def axis_name(split: str, metric: str, characters: int = 26) -> str:
-    """Name the axis of a score in lines of so many characters: of which split it is, and whether lower is better."""
-    lines = textwrap.wrap(f"{split} {shown(metric)}", characters, break_long_words=False)
-    return "\n".join([*lines, *([] if higher_is_better(metric) else ["(lower is better)"])])
-
-
-def higher_is_better(metric: str) -> bool:
-    return METRICS[metric.partition(" ")[0]].higher_is_better
+def axis_name(split: str, task: TaskComparison, characters: int = 26) -> str:
+    """Name the axis of a task's score: which split it is of, and whether lower is better."""
+    metric = METRICS[task.metric]
+    name = wrapped(f"{split} {metric.display_name}", characters)
+    return name if metric.higher_is_better else f"{name}\n(lower is better)"
 
 
 def listed(names: list[str]) -> str:

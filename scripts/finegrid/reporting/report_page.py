@@ -1,0 +1,206 @@
+"""The report of a run as one HTML page: what it shows, gathered from the files of the run, and the page itself."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from markupsafe import Markup
+
+from finegrid.config.metrics import METRICS
+from finegrid.evaluation.comparison import CellScore, Comparison, ModeComparison, TaskComparison
+from finegrid.files import read_json
+from finegrid.records import SplitStats, read_as, read_record
+from finegrid.reporting import footnotes
+from finegrid.reporting.discussion import Section
+from finegrid.reporting.figures import FigureEntry
+from finegrid.reporting.layout import ShownTable
+from finegrid.reporting.model_inputs import InputsPage
+from finegrid.reporting.pages import TEMPLATES, render
+
+# Packages behind the tables, figures and this page; those behind the training are in the comparison.
+PACKAGES = ["snakemake", "datasets", "tokenizers", "scikit-learn", "scipy", "statsmodels", "pandas", "matplotlib"]
+
+
+class Figure(NamedTuple):
+    """A figure with its picture."""
+
+    entry: FigureEntry
+    source: str  # a data URL that holds the whole SVG
+
+
+class Value(NamedTuple):
+    """A value of the table of cells; with a number the column sorts by that, without one by the text."""
+
+    text: str
+    number: float | None = None
+
+
+class Row(NamedTuple):
+    """A cell in the table of cells."""
+
+    chosen: bool
+    values: list[Value]
+
+
+class Grid(NamedTuple):
+    """The table of cells; what all rows have in common is no column."""
+
+    columns: list[str]
+    constant: dict[str, str]
+    rows: list[Row]
+
+
+class DataPage(NamedTuple):
+    """What is told of a task's data."""
+
+    task: str
+    source: str
+    max_length: int
+    splits: list[tuple[str, SplitStats]]  # those that have rows
+    notes: list[str]
+
+
+class Count(NamedTuple):
+    """How many cells a mode has on a task."""
+
+    task: str
+    mode: str
+    settings: int
+    seeds: int
+    cells: int
+    diverged: int
+    hours: float  # of one process: the cells one after another
+
+
+class ReportPage(NamedTuple):
+    """All that the page shows."""
+
+    comparison: Comparison
+    modes: list[str]
+    discussion: list[Section]
+    tables: list[ShownTable]
+    figures: list[Figure]
+    grid: Grid
+    data: list[DataPage]
+    inputs: list[InputsPage]
+    configuration: str  # YAML
+    packages: dict[str, str]
+    counts: list[Count]
+
+
+def gather(run_folder: Path, configuration) -> ReportPage:
+    """Collect what the page shows from the files that compare, discuss, tables, figures and inputs wrote.
+
+    `configuration` is the run's configuration as plain data. Raises InputError if a file is missing or not as expected.
+    """
+    comparison = read_record(Comparison, run_folder / "comparison.json")
+    return ReportPage(
+        comparison=comparison,
+        modes=list(dict.fromkeys(mode.name for _, mode in comparison.rows())),
+        discussion=read_list(Section, run_folder / "discussion.json"),
+        tables=read_list(ShownTable, run_folder / "tables" / "tables.json"),
+        figures=figures(run_folder / "figures"),
+        grid=grid(comparison),
+        data=[data(task) for task in comparison.tasks],
+        inputs=[read_record(InputsPage, run_folder / "inputs" / f"{task.name}.json") for task in comparison.tasks],
+        configuration=yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True, width=100),
+        packages={name: version(name) for name in PACKAGES},
+        counts=[count(task, mode) for task, mode in comparison.rows()],
+    )
+
+
+def read_list(record, path) -> list:
+    """Read a JSON file that is a list of typed objects. Raises InputError in one line."""
+    return [read_as(record, each, path) for each in read_json(path)]
+
+
+def figures(folder: Path) -> list[Figure]:
+    """Read the figures. Each SVG becomes an image of its own, so its ids and styles do not clash with the others'."""
+    found = []
+    for entry in read_list(FigureEntry, folder / "figures.json"):
+        picture = base64.b64encode((folder / f"{entry.name}.svg").read_bytes()).decode()
+        found.append(Figure(entry, f"data:image/svg+xml;base64,{picture}"))
+    return found
+
+
+def number(value: float | None, spelling: str) -> Value:
+    """Return a number as it is shown; empty if there is none."""
+    return Value("") if value is None else Value(format(value, spelling), value)
+
+
+# What the table of cells shows, by column.
+COLUMNS: dict[str, Callable[[TaskComparison, ModeComparison, CellScore], Value]] = {
+    "task": lambda task, mode, cell: Value(task.name),
+    "mode": lambda task, mode, cell: Value(mode.name),
+    "batch size": lambda task, mode, cell: number(cell.batch_size, "d"),
+    "learning rate": lambda task, mode, cell: Value(cell.learning_rate, float(cell.learning_rate)),
+    "seed": lambda task, mode, cell: number(cell.seed, "d"),
+    "metric": lambda task, mode, cell: Value(METRICS[task.metric].display_name),
+    "validation": lambda task, mode, cell: (
+        number(cell.validation, ".3f") if cell.status == "ok" else Value(cell.status)
+    ),
+    "best epoch": lambda task, mode, cell: number(cell.best_epoch and cell.best_epoch.epoch, "d"),
+    "best validation": lambda task, mode, cell: number(cell.best_epoch and cell.best_epoch.score, ".3f"),
+    "chosen": lambda task, mode, cell: Value("chosen" if cell.chosen else ""),
+    "seconds": lambda task, mode, cell: number(cell.cost.total_seconds, ",.1f"),
+    "tokens per second": lambda task, mode, cell: number(cell.cost.tokens_per_second, ",.0f"),
+    "peak memory, MiB": lambda task, mode, cell: number(cell.cost.peak_memory_bytes / 2**20, ",.0f"),
+}
+SAID_ONCE = ("task", "metric")  # not columns where all rows agree
+
+
+def grid(comparison: Comparison) -> Grid:
+    """Return the table of cells."""
+    cells = [(task, mode, cell) for task, mode in comparison.rows() for cell in mode.cells]
+    found = {name: {COLUMNS[name](*each).text for each in cells} for name in SAID_ONCE}
+    constant = {name: texts.pop() for name, texts in found.items() if len(texts) == 1}
+    shown = {name: value for name, value in COLUMNS.items() if name not in constant}
+    rows = [Row(cell.chosen, [value(task, mode, cell) for value in shown.values()]) for task, mode, cell in cells]
+    return Grid(list(shown), constant, rows)
+
+
+def data(task: TaskComparison) -> DataPage:
+    """Return what is told of a task's data."""
+    return DataPage(
+        task=task.name,
+        source=task.task.source,
+        max_length=task.task.max_length,
+        splits=[(name, split) for name, split in task.data.splits.items() if split.rows],
+        notes=[*footnotes.repeated(task.data), *footnotes.dropped(task.data)],
+    )
+
+
+def count(task: TaskComparison, mode: ModeComparison) -> Count:
+    """Count the cells of a mode on a task, and the hours that they took."""
+    return Count(
+        task=task.name,
+        mode=mode.name,
+        settings=len(mode.settings),
+        seeds=len(mode.plan.seeds),
+        cells=len(mode.cells),
+        diverged=sum(cell.status != "ok" for cell in mode.cells),
+        hours=sum(cell.cost.total_seconds for cell in mode.cells) / 3600,
+    )
+
+
+def html(page: ReportPage) -> str:
+    """Return the page. Its Content-Security-Policy allows images inside it, and one style and one script by hash."""
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "report.css"))
+    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    policy = "; ".join(
+        [
+            *("default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"),
+            f"style-src '{content_hash(style)}'",
+            f"script-src '{content_hash(script)}'",
+        ]
+    )
+    return render("report.html", page=page, style=Markup(style), script=Markup(script), policy=policy)
+
+
+def content_hash(text: str) -> str:
+    """Return the hash by which a Content-Security-Policy allows an inline style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
