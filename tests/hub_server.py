@@ -1,4 +1,4 @@
-"""A server on loopback that speaks what `huggingface_hub` asks of a hub, over a folder of files, and fails as told."""
+"""A loopback server that answers what `huggingface_hub` asks of the hub, from a folder, and fails on demand."""
 
 import contextlib
 import hashlib
@@ -10,19 +10,16 @@ from urllib.parse import unquote, urlsplit
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 LFS = (".safetensors", ".bin", ".parquet")
-ENDLESS = 2**27
 
 
 @contextlib.contextmanager
 def serve(folder: Path):
-    """Serve `folder`, laid out as models/owner/name/... and datasets/owner/name/...; give the endpoint.
+    """Serve `folder`, laid out as models/owner/name/... and datasets/owner/name/...; give the server.
 
-    The yielded object has `url` and `requests`, the "METHOD path" asked for, and what a test may change: `revision`;
-    `token`, which each request then has to bring; `claims`, by a file's name the sha256 to tell of it; `sizes`, the
-    same for its size; `listed`, what a listing has besides; and `failures`, pairs of a part of a request and what it
-    meets in place of an answer, each once: an HTTP status, "cut" (half a body, then the end of the connection),
-    "short" (half a body, announced as the whole) or "endless" (a body that goes on until nobody reads it, or up to
-    ENDLESS bytes).
+    It has `url` and `requests`, the "METHOD path" of each, and what a test may change: `revision`; `token`, which each
+    request then has to bring; `claims`, the sha256 to give for a file by its name; `listed`, entries that a listing has
+    besides; and `failures`, pairs of a part of a request and what it gets instead of an answer, each once: an HTTP
+    status, or "stall" (half a body, then nothing until the server ends).
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,82 +36,73 @@ def serve(folder: Path):
             elif failure is not None and isinstance(failure[1], int):
                 self.answer(failure[1], b"{}", {"Retry-After": "0"})
             else:
-                self.serve(failure and failure[1])
+                self.serve(stall=failure is not None)
 
         do_HEAD = do_GET
 
-        def serve(self, failure):
+        def serve(self, stall):
             parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
             if parts[0] == "api":
                 self.describe(folder.joinpath(*parts[1:4]), parts[4:])
             else:
                 if parts[0] != "datasets":
                     parts.insert(0, "models")
-                self.send_file(folder.joinpath(*parts[:3]), parts[4], "/".join(parts[5:]), failure)
+                self.send_file(folder.joinpath(*parts[:3]), parts[4], "/".join(parts[5:]), stall)
 
         def describe(self, repo: Path, rest: list[str]):
-            if not repo.is_dir() or rest not in ([], ["revision", server.revision]):
+            if not repo.is_dir() or rest not in ([], ["tree", server.revision]):
                 self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
                 return
-            siblings = []
-            for path in sorted(path for path in repo.rglob("*") if path.is_file()):
-                name = path.relative_to(repo).as_posix()
-                size = server.sizes.get(name, path.stat().st_size)
-                siblings.append({"rfilename": name, "size": size, "blobId": digest(path)[:40]})
-                if name.endswith(LFS):
-                    sha256 = server.claims.get(name, digest(path))
-                    siblings[-1]["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 130}
-            siblings += server.listed
-            body = {"id": f"{repo.parent.name}/{repo.name}", "sha": server.revision, "siblings": siblings}
-            self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            answer = {"id": f"{repo.parent.name}/{repo.name}", "sha": server.revision}
+            if rest:
+                answer = [self.entry(repo, path) for path in sorted(repo.rglob("*"))] + server.listed
+            self.answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
-        def send_file(self, repo: Path, revision: str, name: str, failure):
+        def entry(self, repo: Path, path: Path):
+            name = path.relative_to(repo).as_posix()
+            if path.is_dir():
+                return {"type": "directory", "path": name, "oid": "0" * 40}
+            entry = {"type": "file", "path": name, "size": path.stat().st_size, "oid": digest(path)[:40]}
+            if name.endswith(LFS):
+                sha256 = server.claims.get(name, digest(path))
+                entry["lfs"] = {"oid": sha256, "size": entry["size"], "pointerSize": 130}
+            return entry
+
+        def send_file(self, repo: Path, revision: str, name: str, stall):
             path = repo / name
-            if revision != server.revision or not path.is_file():
+            if revision == server.revision and path.is_file():
+                headers = {"ETag": f'"{digest(path)}"', "X-Repo-Commit": revision}
+                self.answer(200, path.read_bytes(), headers, stall)
+            else:
                 self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
-                return
-            headers = {"ETag": f'"{digest(path)}"', "X-Repo-Commit": revision}
-            if failure == "endless":
-                self.answer_without_end(headers)
-                return
-            self.answer(200, path.read_bytes(), headers, failure)
 
-        def answer(self, status: int, body: bytes, headers: dict, failure=None):
-            half = body[: len(body) // 2]
+        def answer(self, status: int, body: bytes, headers: dict, stall=False):
             self.send_response(status)
-            length = len(half if failure == "short" else body)
-            for key, value in {**headers, "Content-Length": str(length)}.items():
+            for key, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(key, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(half if failure else body)
-            self.close_connection = self.close_connection or failure == "cut"
-
-        def answer_without_end(self, headers: dict):
-            self.send_response(200)
-            for key, value in {**headers, "Transfer-Encoding": "chunked"}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            piece, server.sent = bytes(2**16), 0
-            self.close_connection = True
-            with contextlib.suppress(ConnectionError):
-                while server.sent < ENDLESS:
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                    server.sent += len(piece)
+                self.wfile.write(body[: len(body) // 2] if stall else body)
+                if stall:
+                    self.wfile.flush()
+                    server.stalled.set()
+                    server.ended.wait()
 
         def log_message(self, *_):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.requests, server.failures, server.claims = [], [], {}
-    server.sizes, server.listed, server.sent = {}, [], None
+    server.daemon_threads = True
+    server.requests, server.failures, server.claims, server.listed = [], [], {}, []
     server.revision, server.token = REVISION, None
+    server.stalled, server.ended = threading.Event(), threading.Event()
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield server
     finally:
+        server.ended.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -132,4 +120,5 @@ def hub_environment(server, cache: Path) -> dict[str, str]:
 
 
 def digest(path: Path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

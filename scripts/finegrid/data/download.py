@@ -19,26 +19,26 @@ import httpx2
 from filelock import FileLock
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.hf_api import RepoFile
 from pydantic import TypeAdapter, ValidationError
 
-from finegrid.data.mirror import Repository, matching, select
+from finegrid.config.types import Record
+from finegrid.data.mirror import Repository, select
 from finegrid.errors import InputError
 from finegrid.files import read_json, replacing, sha256, write_json
 from finegrid.records import as_json
 
 
-class Locked(Repository):
+class Locked(Record):
     """The entry of a repository in the lock file."""
 
     revision: str
     patterns: tuple[str, ...] = ()
     files: dict[str, str]
 
-    def pins(self, patterns) -> Repository:
+    def only(self, patterns) -> Repository:
         """Return the files that match some patterns."""
-        return Repository(
-            revision=self.revision, files={name: self.files[name] for name in matching(self.files, patterns)}
-        )
+        return Repository(revision=self.revision, files=self.files).only(patterns)
 
 
 def fetch(wanted: dict[str, list[str]], mirror, lock_file) -> dict[str, Repository]:
@@ -57,7 +57,7 @@ def fetch(wanted: dict[str, list[str]], mirror, lock_file) -> dict[str, Reposito
                 if not _is_there(key, wanted[key], lock, mirror):  # another run may have fetched it meanwhile
                     lock[key] = _fetch_repository(key, wanted[key], lock.get(key), Path(mirror), lock_file)
                     write_json(lock_file, {key: as_json(entry) for key, entry in sorted(lock.items())})
-    return {key: lock[key].pins(wanted[key]) for key in wanted}
+    return {key: lock[key].only(wanted[key]) for key in wanted}
 
 
 def _read_lock(lock_file) -> dict[str, Locked]:
@@ -70,7 +70,7 @@ def _read_lock(lock_file) -> dict[str, Locked]:
 def _is_there(key: str, patterns: list[str], lock: dict[str, Locked], mirror) -> bool:
     if key not in lock or not set(patterns) <= set(lock[key].patterns):
         return False
-    return all(_has_sha256(Path(mirror, key, name), pin) for name, pin in lock[key].pins(patterns).files.items())
+    return all(_has_sha256(Path(mirror, key, name), pin) for name, pin in lock[key].only(patterns).files.items())
 
 
 def _has_sha256(path: Path, expected: str | None) -> bool:
@@ -87,7 +87,7 @@ def _fetch_repository(key: str, patterns: list[str], locked: Locked | None, mirr
         raise InputError(f"{key}: {revision!r} is not a revision; expected 40 digits of 0-9 and a-f")
     with _errors_in_one_line(key):
         tree = HfApi().list_repo_tree(repo, repo_type=repo_type, revision=revision, recursive=True)
-        said = {entry.path: entry.lfs and entry.lfs.sha256 for entry in tree if hasattr(entry, "lfs")}
+        said = {entry.path: entry.lfs and entry.lfs.sha256 for entry in tree if isinstance(entry, RepoFile)}
     pins = locked.files if locked else {}
     said |= pins
     names = select(f"{key}: revision {revision}", key, said, patterns)
@@ -95,7 +95,7 @@ def _fetch_repository(key: str, patterns: list[str], locked: Locked | None, mirr
 
     if lacking:
         print(f"{key}: revision {revision}: fetching {', '.join(lacking)}", flush=True)
-        with _scratch_folder(mirror) as scratch:
+        with _scratch_folder(mirror, key) as scratch:
             exactly = [glob.escape(name) for name in lacking]
             with _errors_in_one_line(key):
                 snapshot_download(
@@ -115,12 +115,12 @@ def _fetch_repository(key: str, patterns: list[str], locked: Locked | None, mirr
 
 
 @contextlib.contextmanager
-def _scratch_folder(mirror: Path):
+def _scratch_folder(mirror: Path, key: str):
     """Give an empty folder in the mirror, so files move out of it atomically; also clears what a killed fetch left."""
     folder = mirror / ".fetching"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        yield folder
+        yield folder / key
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -23,6 +23,12 @@ class Repository(Record):
     revision: str | None = None
     files: dict[str, str]
 
+    def only(self, patterns) -> "Repository":
+        """Return the files that match some patterns."""
+        return Repository(
+            revision=self.revision, files={name: self.files[name] for name in matching(self.files, patterns)}
+        )
+
 
 def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Path, Repository]:
     """Return the folder of a repository and its files that match the patterns.
@@ -39,7 +45,7 @@ def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Pa
         return folder, Repository(files={name: sha256(folder / name) for name in names})
 
     found = {name: sha256(folder / name) for name in matching(there, patterns)}
-    entry = _read_fetched(fetched, key, patterns)
+    entry = _read_fetched(fetched, key).only(patterns)
     for name in sorted(found.keys() | entry.files.keys()):
         if name not in found:
             raise InputError(f"{folder / name}: missing; `snakemake fetch --forceall` fetches it")
@@ -52,14 +58,11 @@ def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Pa
     return folder, entry
 
 
-def _read_fetched(path, key: str, patterns) -> Repository:
+def _read_fetched(path, key: str) -> Repository:
     try:
-        entry = TypeAdapter(dict[str, Repository]).validate_python(read_json(path))[key]
+        return TypeAdapter(dict[str, Repository]).validate_python(read_json(path))[key]
     except (ValidationError, KeyError):
         raise InputError(f"{path}: does not list the files of {key}; `snakemake fetch --forceall` lists them") from None
-    return Repository(
-        revision=entry.revision, files={name: entry.files[name] for name in matching(entry.files, patterns)}
-    )
 
 
 def select(owner: str, key: str, names, patterns) -> list[str]:

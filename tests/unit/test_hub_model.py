@@ -1,4 +1,4 @@
-"""Encoders of all kinds of repositories: read without running anything of theirs, drawn where they lack something."""
+"""Base models from any repository: none of its code is run, and weights that it lacks are drawn."""
 
 import json
 import pickle
@@ -10,13 +10,14 @@ from conftest import REPOSITORY
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForPreTraining
 
+from finegrid.config.definition import Model
 from finegrid.errors import InputError
 from finegrid.files import make_folder
 from finegrid.modeling.hub import make_hub_model
 
-SETTINGS = {"name": "tiny", "source": "mirror", "repo": "someone/tiny"}
+MODEL = Model(name="tiny", source="mirror", repo="someone/tiny")
 ABSURD = b'{"embeddings.LayerNorm.bias":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
-SHIPPED = REPOSITORY / "models" / "embedded-bert-tiny"
+SHIPPED = REPOSITORY / "models" / "bundled-bert-tiny"
 
 
 @pytest.fixture
@@ -38,25 +39,25 @@ def weights(repository: Path) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in state.items()}
 
 
-def backbone(repository: Path, name="backbone") -> Path:
-    """Make the folder of the model as backbone.py does; return it."""
+def base_model(repository: Path, name="base_model") -> Path:
+    """Make the folder of the model as base_model.py does; return it."""
     folder = repository.parents[3] / name
-    make_folder(folder, lambda temporary: make_hub_model(SETTINGS, temporary, repository.parents[2]))
+    make_folder(folder, lambda temporary: make_hub_model(MODEL, temporary, repository.parents[2]))
     return folder
 
 
 def assert_refused(repository: Path, *parts: str):
     with pytest.raises(InputError) as refused:
-        backbone(repository)
+        base_model(repository)
     assert "\n" not in str(refused.value)
     assert all(part in str(refused.value) for part in parts), refused.value
-    assert not (repository.parents[3] / "backbone" / "provenance.json").exists()
+    assert not (repository.parents[3] / "base_model" / "provenance.json").exists()
 
 
 def test_a_pickle_becomes_safetensors_with_the_same_numbers(repository):
     state = weights(repository)
     torch.save(state, repository / "pytorch_model.bin")
-    folder = backbone(repository)
+    folder = base_model(repository)
     assert not list(folder.glob("*.bin"))
     made = load_file(folder / "model.safetensors")
     assert made and all(torch.equal(made[name], state[f"bert.{name}"]) for name in made)
@@ -88,7 +89,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(repository, tmp_path, save):
 def test_beside_safetensors_a_pickle_is_not_even_read(repository):
     save_file(weights(repository), repository / "model.safetensors", metadata={"format": "pt"})
     (repository / "pytorch_model.bin").write_text("no weights")
-    folder = backbone(repository)
+    folder = base_model(repository)
     assert "pytorch_model.bin" not in json.loads((folder / "provenance.json").read_text())["source"]["files"]
 
 
@@ -98,7 +99,7 @@ def test_what_a_checkpoint_lacks_is_drawn_from_a_fixed_seed_and_named(repository
     made = []
     for name in ("one", "two"):
         torch.rand(len(made))  # whatever was drawn before
-        folder = backbone(repository, name)
+        folder = base_model(repository, name)
         assert json.loads((folder / "provenance.json").read_text())["drawn"] == [
             "pooler.dense.bias",
             "pooler.dense.weight",
@@ -110,10 +111,10 @@ def test_what_a_checkpoint_lacks_is_drawn_from_a_fixed_seed_and_named(repository
 
 def test_weights_of_something_else_are_refused(repository):
     save_file({"conv.weight": torch.zeros(2, 2)}, repository / "model.safetensors", metadata={"format": "pt"})
-    assert_refused(repository, "someone/tiny", "none of its weights")
+    assert_refused(repository, "someone/tiny", "has no weights of BertModel")
 
 
-# The last three: safetensors whose header would be longer than any memory, or tells of more than there is.
+# The last three are safetensors with a header longer than any memory, or one that promises more than there is.
 @pytest.mark.parametrize(
     "content",
     [
@@ -140,7 +141,7 @@ def test_code_of_a_repository_never_runs(repository, tmp_path, model_type):
     (repository / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     (repository / "tiny.py").write_text(f"from pathlib import Path\nPath({str(trap)!r}).touch()\n")
     if model_type == "bert":
-        folder = backbone(repository)
+        folder = base_model(repository)
         assert not list(folder.glob("*.py"))
         assert not any("auto_map" in path.read_text() for path in folder.glob("*.json"))
     else:
@@ -157,7 +158,7 @@ def test_programs_of_other_kinds_stay_behind(repository, tmp_path):
     ):
         content = json.loads((repository / file).read_text())
         (repository / file).write_text(json.dumps({**content, key: value}))
-    folder = backbone(repository)
+    folder = base_model(repository)
     assert not list(tmp_path.rglob("*.jinja"))
     assert "someone/kernels" not in (folder / "config.json").read_text()
     assert json.loads((folder / "tokenizer_config.json").read_text()).get("chat_template") is None
