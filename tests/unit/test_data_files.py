@@ -18,8 +18,8 @@ from conftest import REPOSITORY, run
 from finegrid import errors
 from finegrid.data.tokens import load_split
 from finegrid.files import read_json
+from finegrid.modeling.bundled import FOLDER
 
-BACKBONE = REPOSITORY / "models" / "embedded-bert-tiny"
 LINES = [f"film {number},{'good' if number % 2 else 'bad'}" for number in range(20)]
 CSV = "text,label\n" + "\n".join(LINES) + "\n"
 JSONL = "".join(json.dumps(dict(zip(("text", "label"), line.split(","), strict=True))) + "\n" for line in LINES)
@@ -61,13 +61,13 @@ BROKEN = {
     "empty": ("csv", "", ["train.csv: cannot be read", "No columns"]),
     "blank lines only": ("csv", "\n\n\n", ["train.csv: cannot be read", "No columns"]),
     "header only": ("csv", "text,label\n", ["train.csv", "train has no rows"]),
-    "no such column": ("csv", CSV.replace("label", "lable", 1), ["no column 'label'; there are 'text', 'lable'"]),
+    "no such column": ("csv", CSV.replace("label", "lable", 1), ["no column 'label'; its columns: 'text', 'lable'"]),
     "blank in a column's name": ("csv", CSV.replace(",label", ", label", 1), ["no column 'label'", "' label'"]),
-    "semicolons": ("csv", CSV.replace(",", ";"), ["no column 'text'; there are 'text;label'"]),
-    "no header": ("csv", "\n".join(LINES), ["no column 'text'; there are 'film 0', 'bad'"]),
+    "semicolons": ("csv", CSV.replace(",", ";"), ["no column 'text'; its columns: 'text;label'"]),
+    "no header": ("csv", "\n".join(LINES), ["no column 'text'; its columns: 'film 0', 'bad'"]),
     "5,000 other columns": ("csv", ",".join(map(str, range(5000))) + "\n", ["no column 'text'", "'9' and 4990 more"]),
-    "text column twice": ("csv", "text,text,label\na,b,good\nc,d,bad\n", ["there are 2 columns 'text'"]),
-    "label column twice": ("csv", "text,label,label\na,good,bad\nc,bad,good\n", ["there are 2 columns 'label'"]),
+    "text column twice": ("csv", "text,text,label\na,b,good\nc,d,bad\n", ["2 columns 'text'"]),
+    "label column twice": ("csv", "text,label,label\na,good,bad\nc,bad,good\n", ["2 columns 'label'"]),
     "a field too many": (
         "csv",
         f"{CSV}a film, but,good\n",
@@ -88,20 +88,20 @@ BROKEN = {
     "Parquet, a column twice": ("parquet", twice(), ["train.parquet: ", "text"]),
     "Parquet without rows": ("parquet", parquet(text=TEXTS[:0], label=LABELS[:0]), ["train.parquet", "no rows"]),
     "lists as texts": ("parquet", parquet(text=[["a", "b"]] * 20, label=LABELS), ["'text': row 0", "expected text"]),
-    "structs as texts": ("parquet", parquet(text=[{"a": 1}] * 20, label=LABELS), ["'text': row 0 is of the type dict"]),
-    "bytes as texts": ("parquet", parquet(text=[b"\xff"] * 20, label=LABELS), ["'text': row 0 is of the type bytes"]),
+    "structs as texts": ("parquet", parquet(text=[{"a": 1}] * 20, label=LABELS), ["'text': row 0 is of type dict"]),
+    "bytes as texts": ("parquet", parquet(text=[b"\xff"] * 20, label=LABELS), ["'text': row 0 is of type bytes"]),
     "a missing label": ("parquet", parquet(text=TEXTS, label=[0] * 19 + [None]), ["row 19 is missing", "0 to 1"]),
     "a half as a label": ("parquet", parquet(text=TEXTS, label=[0.0] * 19 + [0.5]), ["row 19 is '0.5'", "0 to 1"]),
     "truths as labels": ("parquet", parquet(text=TEXTS, label=[True] * 20), ["row 0 is 'True'", "0 to 1"]),
     "lists as labels": ("parquet", parquet(text=TEXTS, label=[[0]] * 20), ["row 0 is '[0]'", "0 to 1"]),
     "cut line": ("jsonl", JSONL[:-5], ["train.jsonl: cannot be read"]),
     "two objects in a line": ("jsonl", JSONL.replace("}\n", "} ", 1), ["train.jsonl: cannot be read"]),
-    "array": ("jsonl", f"[{JSONL.strip()}]".replace("\n", ","), ["train.jsonl: there is no column 'text'"]),
-    "arrays": ("jsonl", '["film", 0]\n["book", 1]\n', ["no column 'text'; there are '0', '1'"]),
-    "numbers": ("jsonl", "1\n2\n", ["train.jsonl: there is no column 'text'"]),
-    "empty JSON lines": ("jsonl", "", ["no column 'text'; there are none"]),
+    "array": ("jsonl", f"[{JSONL.strip()}]".replace("\n", ","), ["train.jsonl: no column 'text'"]),
+    "arrays": ("jsonl", '["film", 0]\n["book", 1]\n', ["no column 'text'; its columns: '0', '1'"]),
+    "numbers": ("jsonl", "1\n2\n", ["train.jsonl: no column 'text'"]),
+    "empty JSON lines": ("jsonl", "", ["no column 'text'; its columns: none"]),
     "nested deep": ("jsonl", f'{{"text": {"[" * 9999}{"]" * 9999}}}\n', ["train.jsonl: cannot be read", "depth"]),
-    "list as a text": ("jsonl", JSONL + '{"text": ["a"], "label": 0}\n', ["'text': row 20 is of the type list"]),
+    "list as a text": ("jsonl", JSONL + '{"text": ["a"], "label": 0}\n', ["'text': row 20 is of type list"]),
     "a row without the label": ("jsonl", JSONL + '{"text": "a"}\n', ["row 20 is missing"]),
     "NaN as a label": ("jsonl", JSONL + '{"text": "a", "label": NaN}\n', ["row 20 is missing"]),
     "no such class": ("csv", CSV.replace("film 7,good", "film 7,fair"), ["'bad'; expected 0 to 1 or one of bad, good"]),
@@ -111,11 +111,15 @@ BROKEN = {
     "more than 32 bits hold": ("csv", "text,label\na,1\nb,-1e39\n", ["row 1 is '-1e39'; expected a number"], NUMBER),
     "NaN": ("csv", "text,label\na,1\nb,nan\n", ["row 1 is 'nan'; expected a number"], NUMBER),
     "a word": ("csv", "text,label\na,1\nb,much\n", ["row 1 is 'much'; expected a number"], NUMBER),
-    "one row": ("csv", "text,label\na,good\n", ["held_out.share: 0.1 of the 1 training rows", "2 rows or more"]),
+    "one row": (
+        "csv",
+        "text,label\na,good\n",
+        ["tasks.mine.validation_from_train.share: 0.1 of 1 training rows", "2 rows or more"],
+    ),
     "folder": ("csv", None, ["train.csv: cannot be read", "Is a directory"]),
-    "spreadsheet": ("xlsx", zipped(CSV), ["train.xlsx: the format is not known", ".parquet, .csv, .tsv, .jsonl"]),
-    "no known ending": ("txt", CSV, ["train.txt: the format is not known; expected .parquet, .csv, .tsv, .jsonl"]),
-    "packed": ("csv.gz", gzip.compress(CSV.encode()), ["train.csv.gz: the format is not known"]),
+    "spreadsheet": ("xlsx", zipped(CSV), ["train.xlsx: unknown format", ".parquet, .csv, .tsv, .jsonl"]),
+    "no known ending": ("txt", CSV, ["train.txt: unknown format; expected .parquet, .csv, .tsv, .jsonl"]),
+    "packed": ("csv.gz", gzip.compress(CSV.encode()), ["train.csv.gz: unknown format"]),
 }
 
 
@@ -133,10 +137,18 @@ def command(folder, files: dict, regression=False) -> list[str]:
     """Return what prepare.py is called with for a task of these files."""
     task = {
         **{"name": "mine", "source": "files", "files": {split: {split: paths} for split, paths in files.items()}},
-        **{"text": ["text"], "label": "label", "classes": None if regression else ["bad", "good"]},
-        **{"held_out": {"share": 0.1, "seed": 0}, "max_length": 16},
+        **{
+            "text": ["text"],
+            "label": "label",
+            **({"regression": True} if regression else {"classes": ["bad", "good"]}),
+        },
+        **{
+            "validation_from_train": {"share": 0.1},
+            "max_length": 16,
+            "metrics": ["pearson" if regression else "accuracy"],
+        },
     }
-    paths = ["--tokenizer", str(BACKBONE), "--output", str(folder / "prepared")]
+    paths = ["--base-model", str(FOLDER), "--output", str(folder / "prepared")]
     return ["prepare.py", json.dumps(task, default=str), *paths]
 
 
@@ -167,7 +179,7 @@ def test_a_broken_file_is_told_in_one_line(tmp_path, monkeypatch, capsys, name):
         (["none*.csv"], ["there is no file", "none*.csv", "for validation"]),
         (["link.csv"], ["link.csv: cannot be read", "No such file"]),
         (["header.csv"], ["header.csv", "validation has no rows"]),
-        (["a.csv", "other.csv"], ["other.csv: there is no column 'text'; there are 'title', 'label'"]),
+        (["a.csv", "other.csv"], ["other.csv: no column 'text'; its columns: 'title', 'label'"]),
     ],
 )
 def test_the_split_and_the_file_are_named(tmp_path, monkeypatch, capsys, files, expected):
@@ -183,7 +195,7 @@ def test_a_process_ends_with_that_line(tmp_path):
     _, *arguments = command(tmp_path, {"train": [write(tmp_path, "csv", png())]})
     done = run(sys.executable, REPOSITORY / "scripts" / "prepare.py", *arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: task mine: train.csv: cannot be read: the byte 0x89 is not of text in UTF-8\n"
+    assert done.stderr == "error: task mine: train.csv: cannot be read: the byte 0x89 is not UTF-8 text\n"
 
 
 def column(values: list, kind=None, category=False) -> pyarrow.Array:
@@ -232,9 +244,9 @@ def test_an_unusual_file_is_read(tmp_path, monkeypatch, name):
     told = dict.fromkeys(WHOLE, 0)
     for split in ("train", "validation"):
         tensors, stats = load_split(tmp_path / "prepared", split)
-        assert len(tensors.labels) == stats["rows"]
+        assert len(tensors.labels) == stats.rows
         for key in told:
-            told[key] += (stats | stats["labels"])[key]
+            told[key] += ({**dict(stats), **stats.labels})[key]
     assert told == WHOLE | expected
     assert read_json(tmp_path / "prepared" / "stats.json", "splits", "train", "rows") == 18
 

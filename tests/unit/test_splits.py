@@ -1,20 +1,25 @@
-"""The splits of a task: its own files in any format, labels checked, hidden test sets, what is held out or left out."""
-
-import json
+"""The splits of a task: files in any format, labels checked, hidden test sets, rows held out or left out."""
 
 import numpy as np
 import pandas
 import pytest
-from conftest import snakemake
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finegrid.config.definition import Task
 from finegrid.data import splits
-from finegrid.errors import InputError
 from finegrid.data.readers import read_labels, read_rows
+from finegrid.errors import InputError
 
-CLASSES = ["bad", "good"]
-TASK = {"name": "mine", "source": "files", "text": ["title", "body"], "label": "stars", "classes": CLASSES}
+CLASSES = ("bad", "good")
+
+
+def make_task(**settings) -> Task:
+    given = {"text": ["text"], "label": "label", "classes": CLASSES, "metrics": ["accuracy"], "max_length": 16}
+    return Task(**{"name": "mine", "source": "files", **given, **settings})
+
+
+TASK = make_task(text=["title", "body"], label="stars")
 TABLE = pandas.DataFrame(
     {
         "title": ["null", 'a "quoted" one', "NA", ""],
@@ -44,7 +49,7 @@ def test_every_format_gives_the_same_rows(tmp_path, form):
 def test_texts_of_json_stay_as_they_are(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"date": "2020-01-01", "body": "007", "stars": "good"}\n')
-    rows = read_rows([path], {**TASK, "text": ["date", "body"]}, labelled=True)
+    rows = read_rows([path], make_task(text=["date", "body"], label="stars"), labelled=True)
     assert rows[0] == {"date": "2020-01-01", "body": "007", "stars": 1}
 
 
@@ -68,7 +73,7 @@ def test_names_that_look_like_numbers_are_names():
         (["good", None, "bad"], CLASSES, r"here: row 1: the label of row 1 is missing; expected a class"),
         (["good", "fair"], CLASSES, r"here: rows 0, 1: the label of row 0 is 'good'; expected 0 to 1 or one of"),
         ([0.5], CLASSES, r"row 0 is '0.5'"),
-        ([-1, -1], CLASSES, r"every label is -1, .* name it 'hidden'"),
+        ([-1, -1], CLASSES, r"every label is -1, .* name the split 'hidden'"),
         ([-1.0, -1.0], None, r"every label is -1"),
         ([1.5, "much"], None, r"row 1 is 'much'; expected a number"),
         ([float("nan")] * 30, None, r"rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more: the label of row 0 is missing"),
@@ -85,9 +90,9 @@ def test_a_label_that_is_not_one_is_refused_with_its_row(labels, classes, messag
         (
             "rows.csv",
             "title,text,stars\na,b,good\n",
-            r"task mine: rows.csv: there is no column 'body'; there are 'title'",
+            r"task mine: rows.csv: no column 'body'; its columns: 'title'",
         ),
-        ("rows.xlsx", "", r"rows.xlsx: the format is not known; expected .parquet, .csv"),
+        ("rows.xlsx", "", r"rows.xlsx: unknown format; expected .parquet, .csv"),
         ("rows.jsonl", "{", r"rows.jsonl: cannot be read"),
         ("rows.parquet", "PAR1", r"rows.parquet: cannot be read"),
         ("rows.csv", "", r"rows.csv: cannot be read"),
@@ -108,8 +113,7 @@ def write(folder, **tables) -> dict:
 
 
 def load(files: dict, **settings):
-    task = {"name": "mine", "source": "files", "files": files, "text": ["text"], "label": "label", "classes": CLASSES}
-    return splits.load_splits({**task, **settings}, "mirror")
+    return splits.load_splits(make_task(files=files, **settings), "mirror")
 
 
 def numbered(word: str, count: int) -> list[str]:
@@ -118,24 +122,24 @@ def numbered(word: str, count: int) -> list[str]:
 
 def test_what_validates_and_tests_where_there_are_no_files_of_it(tmp_path):
     files = write(tmp_path, train=numbered("train", 100), hidden=numbered("hidden", 7))
-    loaded, _ = load(files, held_out={"share": 0.2, "seed": 1}, carve_out={"share": 0.1, "seed": 0})
+    loaded, _ = load(files, validation_from_train={"share": 0.2, "seed": 1}, test_from_train={"share": 0.1, "seed": 0})
     assert {name: split.parts for name, split in loaded.items()} == {
         "train": {"train": 72},
         "validation": {"validation": 18},
         "test": {"test": 10},
         "hidden": {"hidden": 7},
     }
-    assert loaded["test"].origin == "10% carved out of the training split, seed 0"
-    assert loaded["validation"].origin == "20% held out of the training split, seed 1"
+    assert loaded["test"].origin == "10% held out from the training split, seed 0"
+    assert loaded["validation"].origin == "20% held out from the training split, seed 1"
     texts = [text for name in ("train", "validation", "test") for text in loaded[name].rows["text"]]
     assert sorted(texts) == sorted(numbered("train", 100))
     assert loaded["hidden"].rows.column_names == ["text"]
 
-    without, _ = load(files, held_out={"share": 0.2, "seed": 1})
+    without, _ = load(files, validation_from_train={"share": 0.2, "seed": 1})
     assert without["test"] == splits.NONE
 
 
-def test_training_rows_that_stand_in_a_test_split_can_be_left_out(tmp_path):
+def test_training_rows_that_are_in_a_test_split_can_be_left_out(tmp_path):
     train = [*numbered("train", 20), "test 3", "test 3", "hidden 0"]
     files = write(
         tmp_path, train=train, validation=numbered("train", 4), test=numbered("test", 5), hidden=numbered("hidden", 2)
@@ -144,7 +148,7 @@ def test_training_rows_that_stand_in_a_test_split_can_be_left_out(tmp_path):
     assert len(kept["train"].rows) == 23
     dropped, source = load(files, drop_training_rows_in_test=True)
     assert dropped["train"].rows["text"][:] == numbered("train", 20)
-    assert source["dropped_training_rows"] == 3
+    assert source.dropped_training_rows == 3
 
 
 def test_a_sample_is_drawn_from_each_part(tmp_path):
@@ -159,94 +163,3 @@ def test_a_sample_is_drawn_from_each_part(tmp_path):
     assert sum(validation.rows["label"][:6]) == 3  # the classes in proportion
     with pytest.raises(InputError, match=r"tasks.mine.sample.train: 41 rows asked for, the split has 40"):
         load(files, sample={"train": 41, "seed": 0})
-
-
-CONFIG = """
-run: mine
-model: {name: tiny, source: embedded}
-tasks:
-  stars:
-    source: files
-    files: {train: data/train*.csv, test: data/test.csv, hidden: data/hidden.csv}
-    text: text
-    label: label
-    classes: [bad, good]
-    metrics: [f1, accuracy]
-    drop_training_rows_in_test: true
-    max_length: 16
-  length:
-    source: files
-    files: {train: data/train*.csv, test: data/test.csv}
-    text: text
-    label: label
-    regression: true
-    max_length: 16
-modes: {bitfit-head: {}}
-batch_sizes: [8]
-learning_rates: [1e-3]
-training: {epochs: 1}
-"""
-
-
-@pytest.fixture(scope="module")
-def own_run(tmp_path_factory):
-    """A finished run of two tasks of one's own: classes, and a regression."""
-    from conftest import copy_pipeline
-
-    folder = copy_pipeline(tmp_path_factory.mktemp("own") / "run")
-    (folder / "data").mkdir()
-    write(folder / "data", train1=numbered("a film", 30), train2=numbered("a book", 30), test=numbered("a film", 4))
-    write(folder / "data", hidden=numbered("a play", 5))
-    (folder / "config" / "mine.yaml").write_text(CONFIG)
-    done = snakemake(folder, config="config/mine.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-def test_tasks_of_one_s_own_run_to_the_tables(own_run):
-    results = own_run / "results" / "mine"
-    stats = json.loads((results / "data/stars/stats.json").read_text())
-    assert stats["source"] == {"files": True, "dropped_training_rows": 4}
-    assert stats["duplicates"]["train and test"] == 0
-    assert {name: split["rows"] for name, split in stats["splits"].items()} == {
-        "train": 50,
-        "validation": 6,
-        "test": 4,
-        "hidden": 5,
-    }
-    lengths = json.loads((results / "data/length/stats.json").read_text())
-    assert lengths["duplicates"]["train and test"] == 4 - lengths["duplicates"]["validation and test"]
-    assert lengths["splits"]["train"]["labels"]["highest"] == 1.0
-    table = (results / "tables/table2.md").read_text()
-    assert "4 training rows left out, as the text stands in a test split" in table
-    rows = [line for line in table.splitlines() if line.startswith("| length")]
-    assert [metric for row in rows for metric in ("Pearson", "Spearman") if f"{metric} correlation" in row] == [
-        "Pearson",
-        "Spearman",
-    ]
-
-
-def test_predictions_for_hidden_labels_are_as_a_server_takes_them(own_run):
-    folder = own_run / "results/mine/submissions/bitfit-head"
-    assert sorted(path.name for path in folder.glob("[!.]*")) == ["stars.tsv", "submission.zip"]
-    header, *rows = (folder / "stars.tsv").read_text().splitlines()
-    assert header == "index\tprediction"
-    assert [row.split("\t")[0] for row in rows] == ["0", "1", "2", "3", "4"]
-    assert {row.split("\t")[1] for row in rows} <= {"bad", "good"}
-
-
-def test_an_edit_of_one_s_own_file_rebuilds_its_tasks(own_run):
-    from conftest import planned_jobs
-
-    assert planned_jobs(own_run, config="config/mine.yaml") == {}
-    path = own_run / "data" / "hidden.csv"
-    path.write_text(path.read_text() + "a song,0\n")
-    assert planned_jobs(own_run, config="config/mine.yaml")["prepare"] == 1
-
-
-def test_a_missing_file_is_told_before_anything_runs(own_run):
-    path = own_run / "config" / "missing.yaml"
-    path.write_text(CONFIG.replace("data/test.csv", "data/nowhere.csv"))
-    done = snakemake(own_run, "--dry-run", config="config/missing.yaml")
-    assert done.returncode != 0
-    assert "tasks.stars.files: there is no file 'data/nowhere.csv'" in done.stderr
