@@ -4,6 +4,7 @@
 passed on, and written into every result. Snakemake imports this module while it parses, so it stays quick to import.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_serializer, model_validator
@@ -21,12 +22,16 @@ from finegrid.config.types import (
     number,
     problem,
     several,
+    short_repr,
     text,
+    truth,
     whole_number,
 )
+from finegrid.files import canonical_json
 
 SPLITS = ("train", "validation", "test", "hidden")
-Split = Literal["train", "validation", "test", "hidden"]
+Split = Literal[SPLITS]
+SOURCES = ("bundled", "hub", "mirror", "files")
 Column = text("the name of a column")
 Rows = whole_number("a number of rows to draw: a whole number, 2 or more", ge=2)
 Patterns = dict[str, tuple[str, ...]]  # glob patterns by the part of the split that they belong to
@@ -81,28 +86,26 @@ class Task(Record):
 
     name: Name
     source: Annotated[
-        Literal["bundled", "hub", "mirror", "files"],
+        Literal[SOURCES],
         expects(
             "'bundled' (texts of an installed package), 'hub' (a data set of the hub), 'mirror' (the same, from the "
             "folder 'mirror') or 'files' (files of yours)"
         ),
     ]
     repo: Repository | None = None
-    files: dict[Split, Patterns] = {}  # none of a bundled task
+    files: dict[Split, Patterns] = Field(default_factory=dict)  # none of a bundled task
     text: several(Column, "the column of the text, or a list of the two columns of a pair of texts", max_length=2)
     label: Column
-    classes: several(ClassName, "names of the classes, in the order of their numbers: a list of two or more") | None = None
-    regression: Annotated[bool, expects("true or false: whether labels are numbers to predict")] = False
+    classes: several(ClassName, "names of the classes, in the order of their numbers: two or more") | None = None
+    regression: truth("whether labels are numbers to predict") = False
     metrics: several(
         Annotated[Literal[tuple(METRICS)], expects(f"one of {', '.join(METRICS)}")],
         "metrics: a list, of which the first one selects",
     )
-    max_length: whole_number("tokens kept of a text, [CLS] and [SEP] counted: a whole number, 2 to 512", ge=2, le=512)
+    max_length: whole_number("how many tokens of a text are read, [CLS] and [SEP] included: 2 to 512", ge=2, le=512)
     validation_from_train: Draw | None = None
     test_from_train: Draw | None = None
-    drop_training_rows_in_test: Annotated[
-        bool, expects("true or false: whether training rows whose text is in a test split are left out")
-    ] = False
+    drop_training_rows_in_test: truth("whether training rows whose text is in a test split are left out") = False
     sample: Sample | None = None
     submitted: tuple[str, ...] | None = None  # how the benchmark's server spells the classes
     label_range: tuple[float, float] | None = None  # of a regression's labels
@@ -127,7 +130,7 @@ class Task(Record):
         if self.regression == (self.classes is not None):
             raise problem("expected either 'classes' or 'regression: true'")
         if self.classes is not None and len(self.classes) < 2:
-            raise problem(f"{list(self.classes)} is not allowed; expected two classes or more", "classes")
+            raise problem(f"{short_repr(list(self.classes))} is not allowed; expected two classes or more", "classes")
         allowed = metric_names(self.regression, self.num_labels)
         for metric in self.metrics:
             if metric not in allowed:
@@ -137,9 +140,9 @@ class Task(Record):
 
 
 class RandomSubset(Record):
-    """A random subset of single numbers trains: the head's, all of them, and others drawn from the encoder."""
+    """A random subset of single parameters: all of the head's, and others drawn from the encoder."""
 
-    parameters: whole_number("numbers that train, the head's counted: a whole number, 1 or more", ge=1)
+    parameters: whole_number("how many parameters train, the head's included: a whole number, 1 or more", ge=1)
     seed: Seed = 0
 
 
@@ -152,8 +155,20 @@ class Peft(Record):
 
     @model_serializer
     def settings(self) -> dict[str, Any]:
-        """Return peft's keys and values, also those that are None, which peft may take for other than its default."""
+        """Return peft's keys and values. None is kept, as it need not be what peft does without the key."""
         return {"peft_type": self.peft_type, **(self.model_extra or {})}
+
+    @model_validator(mode="after")
+    def _plain_values(self):
+        for key, value in (self.model_extra or {}).items():
+            try:
+                plain = json.loads(canonical_json(value)) == value
+            except (TypeError, ValueError, RecursionError):
+                plain = False
+            if not plain:
+                allowed = "text, finite numbers, true, false, null, and lists and mappings of them"
+                raise problem(f"{short_repr(value)} is not allowed; expected what JSON has: {allowed}", str(key))
+        return self
 
 
 class Mode(Record):
@@ -185,10 +200,10 @@ class GridMode(Mode):
 class Training(Record):
     """Settings that all cells share."""
 
-    epochs: whole_number("passes over the training rows: a whole number, 1 or more", ge=1) = 4
+    epochs: whole_number("how many passes over the training rows: a whole number, 1 or more", ge=1) = 4
     weight_decay: number("AdamW's decoupled weight decay: a number, 0 or more", ge=0) = 0.0
-    warmup: number("share of the steps over which the learning rate rises: a number, 0 or more, below 1", ge=0, lt=1) = 0.0
-    max_grad_norm: number("the gradient's norm is clipped to this: a number above 0", gt=0) = 1.0
+    warmup: number("the share of the steps in which the learning rate rises: 0 or more, below 1", ge=0, lt=1) = 0.0
+    max_grad_norm: number("what the gradient's norm is clipped to: a number above 0", gt=0) = 1.0
 
 
 class Config(Record):
@@ -196,7 +211,7 @@ class Config(Record):
 
     run: Name
     model: Model
-    mirror: text("a folder laid out as the hub's repositories; what is of source 'hub' is fetched into it", r"^[^\x00]+$") = "mirror"
+    mirror: text("a folder laid out as the hub's repositories, for sources hub and mirror", r"^[^\x00]+$") = "mirror"
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
     modes: Annotated[dict[Name, GridMode], Field(min_length=1)]
     batch_sizes: several(BatchSize, "batch sizes: a list of whole numbers, 1 or more, no two equal")

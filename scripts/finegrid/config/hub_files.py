@@ -29,3 +29,8 @@ def hub_files(config: Config) -> dict[str, dict[str, list[str]]]:
 def local_files(task: Task) -> list[str]:
     """List the user's own files that a task reads: those of source 'files'."""
     return [path for pattern in task.patterns for path in sorted(glob.glob(pattern))] if task.source == "files" else []
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name, or a pattern of names, is a plain path below the folder of a repository."""
+    return name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(name.split("/"))

@@ -1,6 +1,7 @@
 """Learning rates have one spelling, in paths, JSON and tables."""
 
 import math
+import reprlib
 from decimal import Decimal
 
 from finegrid.errors import InputError
@@ -12,7 +13,7 @@ def canonical_learning_rate(value) -> str:
     YAML reads `3e-4` as a string and `3.0e-4` as a float, so both arrive here.
     Raises InputError unless the value is a positive, finite number.
     """
-    problem = InputError(f"learning rate {value!r} is not a positive number such as 3e-4")
+    problem = InputError(f"learning rate {reprlib.repr(value)} is not a positive number such as 3e-4")
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise problem
     try:

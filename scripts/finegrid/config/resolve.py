@@ -6,15 +6,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from finegrid.config.definition import SPLITS, Config, GridMode, Task
+from finegrid.config.definition import SOURCES, SPLITS, Config, GridMode, Task
+from finegrid.config.hub_files import is_inside
 from finegrid.config.modes import EVERYTHING, HEAD, MODES
 from finegrid.config.tasks import BUNDLED, TASKS, VALIDATION_FROM_TRAIN
+from finegrid.config.types import short_repr
 from finegrid.errors import InputError
 from finegrid.files import read_json, read_yaml
 
-LONGEST_SHOWN = 200  # characters of a value in a message
-# Keys of a task that only the task table sets.
+# Keys of a task that only the table of built-in tasks sets.
 TABLE_ONLY = ("name", "submitted", "label_range")
+# Keys that a task of a source does not take: its files are known, or they are not on the hub.
+NOT_FOR_SOURCE = {"bundled": ("repo", "files"), "files": ("repo",)}
 
 
 def read_configfile(path) -> dict:
@@ -40,32 +43,33 @@ def resolve_config(raw: dict, source: str) -> Config:
 
 
 def validated(values, record):
-    """Make a typed object of plain data. Raises InputError, in one line, with the first thing that is wrong."""
+    """Make a typed object of plain data. Raises InputError, in one line, for the first thing that is wrong."""
     try:
         return record.model_validate(values)
     except ValidationError as errors:
-        raise InputError(_one_line(errors.errors(include_url=False)[0])) from None
+        # The outermost one: a mode without learning rates of its own repeats what is wrong with those of the top level.
+        first = min(errors.errors(include_url=False), key=lambda error: len(error["loc"]))
+        raise InputError(_one_line(first)) from None
 
 
 def _one_line(error: dict) -> str:
-    context = error.get("ctx", {})
-    path = [str(part) for part in error["loc"] if part not in ("[key]",)]
-    path += [context["key"]] if context.get("key") else []
-    key = _cut(".".join(part if part.isprintable() else repr(part) for part in path)) or "(top level)"
+    below = error.get("ctx", {}).get("key")  # of a `problem`
+    path = [_short(str(part)) for part in (*error["loc"], *([below] if below else [])) if part != "[key]"]
+    key = ".".join(path) or "(top level)"
     if error["type"] == "problem":
         return f"{key}: {error['msg']}"
     if error["type"] == "missing":
-        return f"{_cut('.'.join(path[:-1])) or '(top level)'}: the key {path[-1]!r} is missing"
+        return f"{'.'.join(path[:-1]) or '(top level)'}: the key {path[-1]!r} is missing"
     expected = error["msg"]
     if error["type"] in ("model_type", "dict_type"):
-        expected = "a mapping"
+        expected = "a mapping, {} if it is empty" if error["input"] is None else "a mapping"
     elif error["type"] == "too_short":
         expected = "at least one"
-    return f"{key}: {_cut(repr(error['input']))} is not allowed; expected {expected}"
+    return f"{key}: {short_repr(error['input'])} is not allowed; expected {expected}"
 
 
-def _cut(shown: str) -> str:
-    return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "..."
+def _short(key: str) -> str:
+    return key if key.isprintable() and len(key) <= 100 else short_repr(key)
 
 
 def _tasks(given):
@@ -76,31 +80,29 @@ def _tasks(given):
 
 def _task(name, given: dict) -> dict:
     """Return a task with its row of the task table, if it has one, as the configuration changes it."""
-    key, built_in, source = f"tasks.{name}", name in TASKS, given.get("source")
+    key, source = f"tasks.{_short(str(name))}", given.get("source")
     allowed = [field for field in Task.model_fields if field not in TABLE_ONLY]
     for unknown in given:
         if unknown not in allowed:
-            raise InputError(f"{key}: unknown key {_cut(repr(unknown))}; allowed: {', '.join(allowed)}")
+            raise InputError(f"{key}: unknown key {short_repr(unknown)}; allowed: {', '.join(allowed)}")
+    if source not in SOURCES:
+        return {**given, "name": name}  # validation says what is allowed
     if source == "bundled" and name not in BUNDLED:
-        expected = "hub, mirror or files" if built_in else "hub, mirror or files, as it is not a built-in task"
-        raise InputError(f"{key}.source: 'bundled' is for {', '.join(BUNDLED)}; expected {expected}")
-    for unused in {"bundled": ("repo", "files"), "files": ("repo",)}.get(source, ()):
+        raise InputError(f"{key}.source: 'bundled' is for {', '.join(BUNDLED)}; expected hub, mirror or files")
+    not_taken = NOT_FOR_SOURCE.get(source, ())
+    for unused in not_taken:
         if unused in given:
             raise InputError(f"{key}: the key {unused!r} is not for source {source!r}")
-    task = {**TASKS.get(name, {}), **given, "name": name}
-    if "classes" in given or "regression" in given:
-        of_labels = ("classes", "regression", "metrics", "submitted", "label_range")
-        task = {field: value for field, value in task.items() if field in given or field not in of_labels}
-    for unused in {"bundled": ("repo", "files"), "files": ("repo",)}.get(source, ()):
-        task.pop(unused, None)
     if source == "files" and "files" not in given:
         raise InputError(f"{key}: the key 'files' is missing, which says where its splits are")
+    row = {field: value for field, value in _table_row(name, given).items() if field not in not_taken}
+    task = {**row, **given, "name": name}
     if "files" in given:
         task["files"] = _split_files(f"{key}.files", name, given["files"])
-    needed = ["text", "label", *(["repo"] if source in ("hub", "mirror") else []), *(["files"] if source != "bundled" else [])]
-    for missing in needed:
+    needed = [*(["repo"] if source in ("hub", "mirror") else []), *([] if source == "bundled" else ["files"])]
+    for missing in (*needed, "text", "label"):
         if missing not in task:
-            own = "" if built_in else f"; {name!r} is none of {', '.join(TASKS)}, so it has to say where its data are"
+            own = "" if name in TASKS else f"; {name!r} is none of {', '.join(TASKS)}, so all of it has to be given"
             raise InputError(f"{key}: the key {missing!r} is missing{own}")
     if not task.get("regression") and "classes" not in task:
         raise InputError(f"{key}: the key 'classes' (or 'regression: true') is missing")
@@ -110,20 +112,29 @@ def _task(name, given: dict) -> dict:
     return _splits(key, task, given)
 
 
+def _table_row(name, given: dict) -> dict:
+    """Return the row of a built-in task, less what it says of labels if the configuration has its own."""
+    row = dict(TASKS.get(name, {}))
+    replaced = ["submitted"] if "classes" in given or "regression" in given else []
+    if "classes" in given if row.get("regression") else given.get("regression"):
+        replaced += ["classes", "regression", "metrics", "label_range"]
+    return {field: value for field, value in row.items() if field not in replaced}
+
+
 def _split_files(key: str, name: str, given) -> dict:
+    """Return the patterns of each split as lists. Its one part has the name of the split; of hidden, of the task."""
     if not isinstance(given, dict):
-        raise InputError(f"{key}: {_cut(repr(given))} is not allowed; expected the files of each split")
+        raise InputError(f"{key}: {short_repr(given)} is not allowed; expected the files of each split")
+    splits = {}
     for split, patterns in given.items():
         if split not in SPLITS:
-            raise InputError(f"{key}: unknown key {_cut(repr(split))}; allowed: {', '.join(SPLITS)}")
-        patterns = [patterns] if isinstance(patterns, str) else patterns
-        if not isinstance(patterns, list) or not patterns or not all(p and isinstance(p, str) for p in patterns):
+            raise InputError(f"{key}: unknown key {short_repr(split)}; allowed: {', '.join(SPLITS)}")
+        listed = [patterns] if isinstance(patterns, str) else patterns
+        if not isinstance(listed, list) or not listed or not all(p and isinstance(p, str) for p in listed):
             allowed = "a file or a list of files, .parquet, .csv, .tsv or .jsonl; * stands for any letters"
-            raise InputError(f"{key}.{split}: {_cut(repr(patterns))} is not allowed; expected {allowed}")
-    return {
-        split: {name if split == "hidden" else split: [patterns] if isinstance(patterns, str) else patterns}
-        for split, patterns in given.items()
-    }
+            raise InputError(f"{key}.{split}: {short_repr(patterns)} is not allowed; expected {allowed}")
+        splits[split] = {name if split == "hidden" else split: listed}
+    return splits
 
 
 def _splits(key: str, task: dict, given: dict) -> dict:
@@ -156,10 +167,11 @@ def _modes(raw: dict):
 
 def _mode(name, given: dict, raw: dict) -> dict:
     """Return a mode with its row of the mode table, if it has one, and learning rates."""
+    key = f"modes.{_short(str(name))}"
     allowed = [field for field in GridMode.model_fields if field != "name"]
     for unknown in given:
         if unknown not in allowed:
-            raise InputError(f"modes.{name}: unknown key {_cut(repr(unknown))}; allowed: {', '.join(allowed)}")
+            raise InputError(f"{key}: unknown key {short_repr(unknown)}; allowed: {', '.join(allowed)}")
     mode = {"learning_rates": raw.get("learning_rates"), **MODES.get(name, {}), **given, "name": name}
     if "train" not in mode:
         if "random" in mode:
@@ -168,13 +180,13 @@ def _mode(name, given: dict, raw: dict) -> dict:
             mode["train"] = [HEAD]
         else:
             expected = f"one of {', '.join(MODES)}, or one with 'train', 'random' or 'peft'"
-            raise InputError(f"modes: unknown mode {_cut(repr(name))}; expected {expected}")
+            raise InputError(f"modes: unknown mode {short_repr(name)}; expected {expected}")
     for pattern in mode["train"] if isinstance(mode["train"], list) else ():
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError, TypeError) as error:  # a{99999999999}, brackets by the hundred
             reason = " ".join(str(error).split())
-            raise InputError(f"modes.{name}.train: {_cut(repr(pattern))} is not a regular expression: {reason}") from None
+            raise InputError(f"{key}.train: {short_repr(pattern)} is not a regular expression: {reason}") from None
     return mode
 
 
@@ -201,8 +213,3 @@ def _check_local(key: str, pattern: str) -> None:
     for path in paths:
         if "{" in path or "}" in path:
             raise InputError(f"{key}: {path!r}: a name may not hold braces, which Snakemake reads as wildcards")
-
-
-def is_inside(name: str) -> bool:
-    """Whether a name, or a pattern of names, is a plain path below the folder of a repository."""
-    return name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(name.split("/"))

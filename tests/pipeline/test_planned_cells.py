@@ -1,0 +1,30 @@
+"""Snakemake plans the cells of any valid configuration, each once."""
+
+import pytest
+import yaml
+from any_config import CONFIGS, check_grid
+from conftest import copy_pipeline, planned_jobs
+from hypothesis import HealthCheck, given, settings
+
+from finegrid.config.cell import plans
+from finegrid.config.resolve import resolve_config
+
+
+@pytest.fixture
+def pipeline(tmp_path, monkeypatch):
+    clone = copy_pipeline(tmp_path / "clone")
+    monkeypatch.chdir(clone)  # files of a configuration are relative to where Snakemake runs
+    return clone
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(CONFIGS)
+def test_snakemake_plans_just_these_cells(pipeline, config):
+    path = pipeline / "config" / "any.yaml"
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    resolved = resolve_config(config, "any.yaml")
+    check_grid(resolved)
+    jobs = planned_jobs(pipeline, config="config/any.yaml")
+    assert jobs["finetune"] == sum(len(plan.cells()) for plan in plans(resolved))
+    assert jobs["prepare"] == len(resolved.tasks)
+    assert jobs["select"] == jobs["evaluate"] == len(resolved.tasks) * len(resolved.modes)
