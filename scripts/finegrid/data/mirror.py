@@ -92,8 +92,7 @@ def matching(names, patterns) -> list[str]:
     for name in chosen:
         if not is_inside(name):
             raise InputError(f"{name!r} is not a path inside a repository, though the hub or the lock file lists it")
-    safetensors, pickle = WEIGHTS
-    return [name for name in chosen if name != pickle or safetensors not in chosen]
+    return [name for name in chosen if name != WEIGHTS[1] or WEIGHTS[0] not in chosen]
 
 
 def _matches(parts: list[str], patterns: list[str]) -> bool:
