@@ -7,11 +7,10 @@ from typing import Literal
 
 from finegrid.config.cell import Cell, Plan
 from finegrid.config.definition import Model, Task, Training
-from finegrid.config.types import Record
-from finegrid.records import Cost, DataStats, Edge, Environment, EpochScore, ParameterCounts
+from finegrid.records import Cost, DataStats, Edge, Environment, EpochScore, ParameterCounts, Result
 
 
-class Spread(Record):
+class Spread(Result):
     """A score over seeds; of one seed there is no standard deviation."""
 
     n: int
@@ -29,7 +28,7 @@ class IntervalSpread(Spread):
     interval_method: str
 
 
-class SettingScore(Record):
+class SettingScore(Result):
     """What validation says of a batch size with a learning rate; None if a seed diverged."""
 
     batch_size: int
@@ -39,7 +38,7 @@ class SettingScore(Record):
     validation: Spread | None = None
 
 
-class CellScore(Record):
+class CellScore(Result):
     """What is told of one cell."""
 
     batch_size: int
@@ -58,7 +57,7 @@ class CellScore(Record):
     fingerprint: str
 
 
-class ChosenScore(Record):
+class ChosenScore(Result):
     """What the setting that validation chose reaches, by metric and part of the split."""
 
     batch_size: int
@@ -68,7 +67,7 @@ class ChosenScore(Record):
     test: dict[str, IntervalSpread] | None = None  # None where labels are hidden or there is no test split
 
 
-class ModeComparison(Record):
+class ModeComparison(Result):
     """All that is told of one mode on a task."""
 
     plan: Plan
@@ -89,7 +88,7 @@ class ModeComparison(Record):
         return [cell for cell in self.cells if cell.chosen]
 
 
-class McNemar(Record):
+class McNemar(Result):
     """McNemar's exact test of the two models of one seed: how often either alone was right."""
 
     seed: int
@@ -98,7 +97,7 @@ class McNemar(Record):
     p: float
 
 
-class RowsTest(Record):
+class RowsTest(Result):
     """A test over the rows of the split, by these trained models."""
 
     method: str
@@ -107,14 +106,14 @@ class RowsTest(Record):
     per_seed: tuple[McNemar, ...] = ()
 
 
-class SeedsTest(Record):
+class SeedsTest(Result):
     """A permutation test over the seeds."""
 
     p: float
     n: int
 
 
-class Pair(Record):
+class Pair(Result):
     """Two modes on a task, by the metric that selects, at the setting chosen for each."""
 
     mode: str
@@ -130,7 +129,7 @@ class Pair(Record):
     within_noise: bool
 
 
-class TaskComparison(Record):
+class TaskComparison(Result):
     """All that is told of one task."""
 
     task: Task
@@ -161,7 +160,7 @@ class TaskComparison(Record):
         return next((mode for mode in self.modes if mode.name == name), None)
 
 
-class MissingCells(Record):
+class MissingCells(Result):
     """A plan of which cells have no result, so that nothing is chosen of it."""
 
     task: str
@@ -170,7 +169,7 @@ class MissingCells(Record):
     cells: tuple[Cell, ...]
 
 
-class Comparison(Record):
+class Comparison(Result):
     """comparison.json of a run."""
 
     run: str

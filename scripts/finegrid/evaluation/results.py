@@ -1,34 +1,47 @@
 """Results read back from the folder of a run; each must belong to the plan that it is read for."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from finegrid.config.cell import Cell, Plan
 from finegrid.errors import InputError
-from finegrid.records import Best, Evaluation, Metrics, as_json
+from finegrid.evaluation.metrics import predictions_of, score_all
+from finegrid.evaluation.predictions import load_predictions
+from finegrid.records import Best, DataStats, Evaluation, Metrics, as_json
+
+# Scores recomputed on another processor may differ in their last digits, as it may sum in another order.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class SplitPredictions:
+    """What the chosen setting's seeds predict for a split."""
+
+    predictions: np.ndarray  # [seeds, rows]: class numbers, or numbers of a regression
+    labels: np.ndarray  # [rows]
+    scores: list[dict[str, float]]  # of each seed, by the names of `score_names`
 
 
 @dataclass(frozen=True)
 class ModeResults:
-    """Everything that one (task, mode) left behind, except predictions."""
+    """Everything that one (task, mode) left behind."""
 
     best: Best
     cells: list[Metrics]  # of the whole plan, in its order
     chosen: list[Metrics]  # the seeds of the chosen setting; none if every setting diverged
     evaluation: Evaluation
+    splits: dict[str, SplitPredictions] = field(default_factory=dict)  # see `read_predictions`
 
     @property
     def plan(self) -> Plan:
         """The plan that all of it belongs to."""
         return self.best.plan
 
-    @property
-    def folder(self) -> str:
-        """Where below the folder of the run its predictions are."""
-        return self.plan.chosen_folder("")
-
 
 def read_mode(best_path, run_folder) -> ModeResults:
-    """Read best.json and, of its plan, metrics.json of all cells and test.json.
+    """Read best.json and, of its plan, metrics.json of all cells and chosen/test.json, but no predictions.
 
     Raises InputError if a file is missing, damaged, or does not belong to the others.
     """
@@ -36,15 +49,49 @@ def read_mode(best_path, run_folder) -> ModeResults:
     cells = read_cells(best.plan, run_folder)
     chosen = chosen_cells(best, cells)
     path = best.plan.chosen_folder(run_folder) / "test.json"
-    evaluation = Evaluation.read(path)
+    evaluation = Evaluation.read(path, plan=best.plan)
     check_same(evaluation.plan, best.plan, path, "plan")
     tested = [(cell.seed, cell.fingerprint) for cell in evaluation.cells]
-    if evaluation.chosen != best.chosen or tested != [(cell.cell.seed, cell.fingerprint) for cell in chosen]:
+    if evaluation.chosen != best.chosen or tested != [(metrics.cell.seed, metrics.fingerprint) for metrics in chosen]:
         raise InputError(
-            f"{path}: it does not belong to {best_path} and the metrics.json of the chosen cells; "
+            f"{path}: does not belong to {best_path} and the metrics.json of the chosen cells; "
             "delete it to have it made again"
         )
     return ModeResults(best, cells, chosen, evaluation)
+
+
+def read_predictions(mode: ModeResults, run_folder, data: DataStats) -> ModeResults:
+    """Return a mode with the predictions of its chosen setting for validation and, if it has labels, test.
+
+    Raises InputError if they are damaged, or do not give the scores that the JSON files have.
+    """
+    scores = {
+        "validation": [metrics.validation.last.scores for metrics in mode.chosen],
+        "test": [cell.scores for cell in mode.evaluation.cells],
+    }
+    splits = {}
+    for split, stats in data.splits.items():
+        if mode.chosen and split in scores and stats.rows:
+            path = mode.plan.chosen_folder(run_folder) / f"{split}.safetensors"
+            mode.evaluation.check_file(path)
+            splits[split] = read_split(path, mode.plan.task, stats.parts, scores[split])
+    return replace(mode, splits=splits)
+
+
+def read_split(path, task, parts: dict[str, int], scores: list[dict[str, float]]) -> SplitPredictions:
+    """Read the predictions behind each seed's scores of a split; raise InputError if they do not give these scores."""
+    logits, labels = load_predictions(path)
+    whole = logits.ndim == 3 and len(logits) == len(scores) and logits.shape[1] == len(labels) == sum(parts.values())
+    found = [score_all(task, of_seed, labels, parts) for of_seed in logits] if whole else []
+    if len(found) != len(scores) or not all(map(_same_scores, found, scores)):
+        raise InputError(f"{path}: its predictions do not give the scores of the JSON: {found}, not {scores}")
+    return SplitPredictions(predictions_of(logits, task), labels, scores)
+
+
+def _same_scores(found: dict[str, float], expected: dict[str, float]) -> bool:
+    return found.keys() == expected.keys() and all(
+        math.isclose(found[name], expected[name], abs_tol=TOLERANCE) for name in found
+    )
 
 
 def read_cells(plan: Plan, run_folder) -> list[Metrics]:
@@ -53,20 +100,17 @@ def read_cells(plan: Plan, run_folder) -> list[Metrics]:
 
 
 def read_metrics(path, cell: Cell) -> Metrics:
-    """Read the metrics.json of a cell.
-
-    Raises InputError if it is missing, damaged, or of another cell or configuration.
-    """
-    metrics = Metrics.read(path)
+    """Read the metrics.json of a cell. Raises InputError if it is missing, damaged, or of another configuration."""
+    metrics = Metrics.read(path, cell=cell)
     check_same(metrics.cell, cell, path, "cell")
     return metrics
 
 
 def check_same(found, expected, path, key: str) -> None:
-    """Raise InputError, naming the first key that differs, unless a cell or plan read from a file is the expected one."""
+    """Raise InputError, naming the first key that differs, unless what was read from `path` is the expected object."""
     if found != expected:
+        again = "the cell run" if key == "cell" else "it made"
         key, found, expected = _first_difference(as_json(found), as_json(expected), key)
-        again = "the cell run" if key.startswith("cell.") else "it made"
         raise InputError(
             f"{path}: {key} is {found!r}, this run has {expected!r}: it comes from another configuration; "
             f"delete it to have {again} again"
@@ -74,7 +118,7 @@ def check_same(found, expected, path, key: str) -> None:
 
 
 def _first_difference(found, expected, key: str):
-    """Return the key, in order of the names, at which two different pieces of JSON differ, with both values."""
+    """Return the first key, in alphabetical order, at which two pieces of JSON differ, with both values."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for name in sorted(found.keys() | expected.keys()):
             if found.get(name) != expected.get(name):

@@ -15,7 +15,7 @@ from finegrid.records import Best, Chosen, Edge, Metrics
 
 
 def select(plan: Plan, cells: list[Metrics]) -> Best:
-    """Return what validation chooses of a plan, given all its cells in the plan's order; of equal settings the first."""
+    """Return what validation chooses of a plan, given all its cells in its order; of equal settings the first."""
     settings = by_setting(cells)
     ok = {setting: seeds for setting, seeds in settings.items() if all_ok(seeds)}
     chosen = None
@@ -41,7 +41,7 @@ def mean_score(cells: list[Metrics]) -> float:
 
 
 def selection_key(cells: list[Metrics]) -> tuple[float, float]:
-    """Return what the best setting has the largest of, given seeds none of which diverged: score, then negative loss."""
+    """Return what to maximise over settings, given the seeds of one, none diverged: score, then negative loss."""
     score = signed_score(cells[0].validation.metric, mean_score(cells))
     return score, -mean(metrics.validation.last.loss for metrics in cells)
 
