@@ -1,73 +1,88 @@
 #!/usr/bin/env python3
 """Write the chosen model of one (task, mode) as a standard transformers folder.
 
-The folder has the whole model in float32, its configuration with the names of the classes, the tokenizer,
-a model card (README.md) and provenance.json. Of the chosen setting's seeds it is the one with the best
-validation score.
+The folder holds the whole model in float32, its configuration with the names of the classes, the tokenizer, a model
+card (README.md) and provenance.json. The model is that of the chosen setting's best seed on validation. If every
+setting diverged there is no model, and README.md says so.
 """
 
 import argparse
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.reporting.model_card import chosen_card
-from finegrid.errors import InputError
+from finegrid.config.cell import Plan
+from finegrid.evaluation.results import ModeResults, read_mode
+from finegrid.evaluation.selection import best_seed
 from finegrid.files import make_folder, read_json, write_text
-from finegrid.config.cell import cell_folder
-from finegrid.evaluation.results import best_seed, read_cells, read_test
-from finegrid.seal import read_sealed
+from finegrid.records import Metrics, as_json
+from finegrid.reporting.markdown import escape
+from finegrid.reporting.model_card import model_card
 
 
 def main() -> None:
     arguments = parse_arguments()
-    best = read_sealed(arguments.best)
-    plan, chosen = best["plan"], best["chosen"]
-    if chosen is None:
-        raise InputError(
-            f"{arguments.best}: nothing to export of {plan['task']}, {plan['mode']}: every setting diverged"
-        )
-    cells = read_cells(plan, arguments.results)
-    metrics = best_seed([metrics for metrics in cells if metrics["cell"] in chosen["cells"]])
-    test = read_test(arguments.results, metrics["cell"])
+    mode = read_mode(arguments.best, arguments.results)
 
     def make(folder: Path) -> dict:
-        save_model(folder, metrics, cell_folder(arguments.results, metrics["cell"]), arguments.backbone)
-        write_text(folder / "README.md", chosen_card(best, cells, metrics, test))
-        return {
-            **{key: metrics[key] for key in ("cell", "config", "fingerprint", "start")},
-            "backbone": read_json(Path(arguments.backbone, "provenance.json")),
-        }
+        if not mode.chosen:
+            print(f"nothing to export of {', '.join(mode.plan.key)}: every setting diverged")
+            write_text(folder / "README.md", diverged_card(mode.plan))
+            return {"plan": as_json(mode.plan), "status": "diverged"}
+        return export(folder, mode, arguments.results, arguments.base_model)
 
     make_folder(arguments.output, make)
 
 
-def save_model(folder: Path, metrics: dict, trained: Path, backbone: str) -> None:
-    """Save the model that a cell trained, and its tokenizer, into `folder`. `trained` is the cell's folder.
+def export(folder: Path, mode: ModeResults, run_folder, base_model) -> dict:
+    """Write the model and its card into `folder`; return its provenance."""
+    metrics = best_seed(mode.chosen)
+    save_model(folder, metrics, metrics.cell.folder(run_folder), base_model)
+    write_text(folder / "README.md", model_card(mode.best, mode.cells, metrics, mode.evaluation))
+    return {
+        "cell": as_json(metrics.cell),
+        "fingerprint": metrics.fingerprint,
+        "start": as_json(metrics.start),
+        "base_model": read_json(Path(base_model, "provenance.json")),
+    }
 
-    Raises InputError if the cell did not start from this backbone or has other parameters than its mode trains.
+
+def save_model(folder: Path, metrics: Metrics, cell_folder: Path, base_model) -> None:
+    """Save the model that a cell trained, and its tokenizer.
+
+    Raises InputError if the cell started from another base model, or trained other parameters than its mode's.
     """
-    from finegrid.modeling import classifier as models
+    from finegrid.modeling.adapters import merge_adapters
+    from finegrid.modeling.classifier import load_cell
 
-    task = metrics["config"]["task"]
-    classes = task["classes"]
-    model = models.merge_adapters(models.load_cell(trained, metrics, backbone))
-    if classes:
-        model.config.id2label = dict(enumerate(classes))
-        model.config.label2id = {name: index for index, name in enumerate(classes)}
-    model.config.problem_type = "single_label_classification" if classes else "regression"
+    task = metrics.cell.task
+    model = merge_adapters(load_cell(cell_folder, metrics, base_model))
+    if task.classes:
+        model.config.id2label = dict(enumerate(task.classes))
+        model.config.label2id = {name: index for index, name in enumerate(task.classes)}
+    model.config.problem_type = "regression" if task.regression else "single_label_classification"
     model.save_pretrained(folder)
 
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(backbone, model_max_length=task["max_length"], local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(base_model, model_max_length=task.max_length, local_files_only=True)
     tokenizer.save_pretrained(folder)
+
+
+def diverged_card(plan: Plan) -> str:
+    """Return the README.md of a folder without a model."""
+    task, mode = map(escape, plan.key)
+    return (
+        f"# No model: {mode} on {task} diverged\n\n"
+        f"Training diverged at every setting of the grid: batch sizes {', '.join(map(str, plan.batch_sizes))}; "
+        f"learning rates {', '.join(plan.learning_rates)}. Smaller learning rates may train.\n"
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("best", help="best.json of the task and mode")
-    parser.add_argument("--results", required=True, help="folder of the run, below which its cells lie")
-    parser.add_argument("--backbone", required=True, help="model folder that backbone.py made")
+    parser.add_argument("--results", required=True, help="folder of the run, which holds its cells")
+    parser.add_argument("--base-model", required=True, help="model folder that base_model.py made")
     parser.add_argument("--output", required=True, help="folder for the model")
     return parser.parse_args()
 

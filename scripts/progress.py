@@ -1,151 +1,128 @@
 #!/usr/bin/env python3
-"""Show how far a grid is: how many cells are done, which run and at which epoch, and about how long the rest takes.
+"""Show how far a grid is: the cells that are done, those that run with their epoch, and about how long the rest takes.
 
-Reads what the cells wrote, so it can be asked at any time, from any machine that sees the results. The time left is
-that of training: the mean cost of the finished cells of the same task, mode and batch size (or of all, where none
-is), times what is left to do, shared among the cells that run now.
+Reads only what the cells wrote, so it can be run at any time, on any machine that sees the results. A cell counts as
+running from its start until its result is there; one that was killed does too, but its last update gets old.
 """
 
 import argparse
 import contextlib
-import platform
 import shutil
 import sys
 import time
 from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
 
 from tabulate import tabulate
 
 from finegrid import errors
-from finegrid.config.definition import complete, plans, read_configfile
+from finegrid.config.cell import Cell, plans
+from finegrid.config.definition import Config
+from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.errors import InputError
-from finegrid.files import is_alive, read_json
-from finegrid.config.cell import cell_folder, cells
 from finegrid.evaluation.results import read_metrics
+from finegrid.records import Metrics, Progress, read_record
 
-SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
+DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
 REDRAW_SECONDS = 3
-# A cell on another machine counts as lost if it is silent for this long and for three of its epochs.
-SILENT_SECONDS = 1800
+
+
+class Survey(NamedTuple):
+    """The cells of a run by state."""
+
+    waiting: list[Cell]
+    running: list[Progress]
+    done: list[Metrics]
 
 
 def main() -> None:
     arguments = parse_arguments()
-    config = read_config(arguments.configfile)
+    config = resolve_config(read_configfile(arguments.configfile), arguments.configfile)
     watched = arguments.watch and sys.stdout.isatty()
     with contextlib.suppress(KeyboardInterrupt):
         while True:
-            waiting, begun, done = survey(config)
-            lines = render(waiting, begun, done, time.time()).splitlines()
+            found = survey(config)
+            lines = render(found, time.time()).splitlines()
             if watched:
                 lines = ["\x1b[H\x1b[J" + lines[0], *lines[1 : shutil.get_terminal_size().lines - 1]]
             print("\n".join(lines), flush=True)
-            if not watched or not (waiting or begun):
+            if not watched or not (found.waiting or found.running):
                 return
             time.sleep(REDRAW_SECONDS)
 
 
-def read_config(path: str) -> dict:
-    """Return a complete configuration, read as Snakemake reads it."""
-    return complete(read_configfile(path), SCHEMA, path)
+def survey(config: Config) -> Survey:
+    """Sort the cells of a configuration, whose results are below the working directory, by state.
 
-
-def survey(config: dict) -> tuple[list[dict], list[dict], list[dict]]:
-    """Sort the cells of a configuration: those waiting, progress.json of those begun, metrics.json of those done.
-
-    A result of other settings, of another cell or damaged is none: Snakemake makes it anew, or tells of it.
+    A damaged result, or one of other settings, is none: Snakemake runs the cell again, or reports it.
     """
-    waiting, begun, done = [], [], []
-    for plan in plans(config):
-        for cell in cells(plan):
-            folder = cell_folder(Path("results", config["run"]), cell)
-            # Either may come or go at any moment.
-            with contextlib.suppress(InputError):
-                done.append(read_metrics(folder / "metrics.json", cell, plan["config"]))
+    found = Survey([], [], [])
+    for cell in (cell for plan in plans(config) for cell in plan.cells()):
+        folder = cell.folder(Path("results", config.run))
+        # Either file may appear or disappear at any moment.
+        with contextlib.suppress(InputError):
+            found.done.append(read_metrics(folder / "metrics.json", cell))
+            continue
+        with contextlib.suppress(InputError):
+            progress = read_record(Progress, folder / "progress.json")
+            if progress.cell == cell:
+                found.running.append(progress)
                 continue
-            with contextlib.suppress(InputError):
-                if read_json(folder / "progress.json", "cell") == cell:
-                    begun.append(read_json(folder / "progress.json"))
-                    continue
-            waiting.append(cell)
-    return waiting, begun, done
+        found.waiting.append(cell)
+    return found
 
 
-def render(waiting: list[dict], begun: list[dict], done: list[dict], now: float) -> str:
-    """Return the counts, the time left and a row for each cell that was begun, as text for a terminal."""
-    lost, running = [], []
-    for progress in begun:
-        (lost if is_lost(progress, now) else running).append(progress)
-    diverged = sum(metrics["status"] == "diverged" for metrics in done)
-    counts = {
-        "done": len(done),
-        "of them diverged": diverged,
-        "running": len(running),
-        "stopped before their end": len(lost),
-        "waiting": len(waiting),
-    }
-    shown = [f"{count:,} {name}" for name, count in counts.items() if count or name in ("done", "running", "waiting")]
-    lines = [f"{len(waiting) + len(begun) + len(done):,} cells: " + ", ".join(shown)]
-    if waiting or begun:
-        lines.append("Time left: " + time_left(waiting + [progress["cell"] for progress in lost], running, done))
-    if begun:
-        rows = [row(progress, False, now) for progress in running] + [row(progress, True, now) for progress in lost]
-        lines += ["", tabulate(rows, headers="keys", disable_numparse=True)]
+def render(found: Survey, now: float) -> str:
+    """Return the counts, the time left and a row for each running cell, as text for a terminal."""
+    waiting, running, done = found
+    diverged = sum(metrics.status == "diverged" for metrics in done)
+    counts = f"{len(done):,} done{f' ({diverged:,} diverged)' if diverged else ''}, {len(running):,} running"
+    lines = [f"{sum(map(len, found)):,} cells: {counts}, {len(waiting):,} waiting"]
+    if waiting or running:
+        lines.append(f"Time left: {time_left(found)}")
+    if running:
+        lines += ["", tabulate([row(progress, now) for progress in running], headers="keys", disable_numparse=True)]
     return "\n".join(lines)
 
 
-def is_lost(progress: dict, now: float) -> bool:
-    """Whether a cell has ended without a result: its process is gone, or is elsewhere and has long been silent."""
-    if progress["host"] == platform.node():
-        return not is_alive(progress["pid"])
-    epoch_seconds = (progress["updated"] - progress["started"]) / max(progress["epoch"], 1)
-    return now - progress["updated"] > max(SILENT_SECONDS, 3 * epoch_seconds)
+def time_left(found: Survey) -> str:
+    """Return about how long the rest takes, in words, if as many cells run at once as now.
 
-
-def time_left(waiting: list[dict], running: list[dict], done: list[dict]) -> str:
-    """Return the time until the last cell is trained, in words."""
-    costs: dict[tuple, list[float]] = {}
-    for metrics in done:
-        if metrics["status"] == "ok":  # one that diverged ended early
-            for key in (kind(metrics["cell"]), ()):
-                costs.setdefault(key, []).append(metrics["cost"]["total_seconds"])
-    if not costs:
+    A cell is expected to take as long as the finished ones of its task, mode and batch size did on average or, without
+    one, as all of them did.
+    """
+    seconds: dict[tuple, list[float]] = {}
+    for metrics in found.done:
+        if metrics.status == "ok":  # diverged cells end early
+            for kind in (kind_of(metrics.cell), "all"):
+                seconds.setdefault(kind, []).append(metrics.cost.total_seconds)
+    if not seconds:
         return "not known before a cell is done"
-    seconds = [cost(cell, costs) for cell in waiting]
-    seconds += [cost(progress["cell"], costs) * (1 - progress["epoch"] / progress["epochs"]) for progress in running]
-    if not running:
-        return f"{duration(sum(seconds))} for one cell at a time; none runs now"
-    # No sharing makes the last of the cells shorter.
-    return f"about {duration(max(sum(seconds) / len(running), *seconds))} if {len(running)} at a time go on running"
+
+    def expected(cell: Cell) -> float:
+        return mean(seconds.get(kind_of(cell)) or seconds["all"])
+
+    left = sum(map(expected, found.waiting))
+    left += sum(expected(each.cell) * (1 - each.epoch / each.cell.training.epochs) for each in found.running)
+    at_once = len(found.running) or 1
+    return f"about {duration(left / at_once)} at {at_once} cell{'s' if at_once > 1 else ''} at a time"
 
 
-def cost(cell: dict, costs: dict[tuple, list[float]]) -> float:
-    """Return the seconds that a cell is expected to take: the mean of those like it, or else of all."""
-    return mean(costs.get(kind(cell)) or costs[()])
+def kind_of(cell: Cell) -> tuple[str, str, int]:
+    """Return what most of a cell's training time depends on."""
+    return cell.task.name, cell.mode.name, cell.batch_size
 
 
-def kind(cell: dict) -> tuple:
-    """Return what most of a cell's cost depends on."""
-    return cell["task"], cell["mode"], cell["batch_size"]
-
-
-def row(progress: dict, lost: bool, now: float) -> dict:
-    """Return one cell that was begun as a row of the table."""
-    cell = progress["cell"]
-    score = "" if progress["score"] is None else f"{progress['metric']} {progress['score']:.4f}"
+def row(progress: Progress, now: float) -> dict[str, str]:
+    """Return a running cell as a row of the table."""
+    cell = progress.cell
     return {
-        "task": cell["task"],
-        "mode": cell["mode"],
-        "batch size": cell["batch_size"],
-        "learning rate": cell["learning_rate"],
-        "seed": cell["seed"],
-        **({"data order": cell["data_order_seed"]} if "data_order_seed" in cell else {}),
-        "epoch": f"{progress['epoch']} of {progress['epochs']}",
-        "loss": "" if progress["loss"] is None else f"{progress['loss']:.4f}",
-        "validation": score,
-        "silent": duration(now - progress["updated"]),
-        "": "stopped" if lost else "",
+        **{name.replace("_", " "): str(value) for name, value in cell.wildcards.items()},
+        "epoch": f"{progress.epoch} of {cell.training.epochs}",
+        "loss": "" if progress.loss is None else f"{progress.loss:.4f}",
+        "validation": "" if progress.score is None else f"{cell.task.metrics[0]} {progress.score:.4f}",
+        "updated": f"{duration(now - progress.updated)} ago",
     }
 
 
@@ -161,9 +138,9 @@ def duration(seconds: float) -> str:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--configfile", default="config/config.yaml", help="the run's configuration (default: %(default)s)"
+        "--configfile", default=str(DEFAULT_CONFIG), help="the run's configuration (default: finegrid's config.yaml)"
     )
-    parser.add_argument("--watch", action="store_true", help="on a terminal, show it anew until the grid is done")
+    parser.add_argument("--watch", action="store_true", help="on a terminal, redraw until the grid is done")
     return parser.parse_args()
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Write one mode's predictions for the test splits whose labels are hidden, as the benchmark's server takes them.
+"""Write one mode's predictions for hidden test labels, as the GLUE benchmark's server takes them.
 
-One file of tab-separated values for each, `index` and `prediction`, named as the GLUE benchmark names it, and
-submission.zip, which holds them all. Of the seeds of a chosen setting the one that validation finds best speaks.
-A task that has no chosen cell, as all diverged, is told and left out.
+For each hidden split it writes a file of tab-separated values, `index` and `prediction`, with the server's name for it,
+and submission.zip with all of them. They are the predictions of the chosen setting's best seed on validation. A task
+of which every setting diverged is left out.
 """
 
 import argparse
@@ -11,16 +11,17 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from finegrid import errors
-from finegrid.files import check_sha256, replacing, write_text
-from finegrid.config.cell import MODE_FOLDER, cell_folder
+from finegrid.config.cell import MODE_FOLDER
+from finegrid.config.definition import Task
 from finegrid.evaluation.metrics import predictions_of
-from finegrid.evaluation.results import best_seed, read_any_metrics, read_test
-from finegrid.seal import read_sealed
+from finegrid.evaluation.predictions import load_predictions
+from finegrid.evaluation.results import ModeResults, read_mode
+from finegrid.evaluation.selection import best_seed
+from finegrid.files import replacing, write_text
 
-FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the archive, so that equal predictions make equal archives
+FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of every file in the archive: equal predictions make equal archives
 
 
 def main() -> None:
@@ -28,11 +29,12 @@ def main() -> None:
     output = Path(arguments.output)
     names = []
     for task in arguments.tasks:
-        best = read_sealed(Path(arguments.results, MODE_FOLDER.format(task=task, mode=arguments.mode), "best.json"))
-        if best["chosen"] is None:
-            print(f"{task}: left out, as every cell of {arguments.mode} diverged")
+        folder = Path(arguments.results, MODE_FOLDER.format(task=task, mode=arguments.mode))
+        mode = read_mode(folder / "best.json", arguments.results)
+        if not mode.chosen:
+            print(f"{task}: left out, as every setting of {arguments.mode} diverged")
             continue
-        for name, predictions in hidden_predictions(Path(arguments.results), best).items():
+        for name, predictions in hidden_predictions(mode, arguments.results).items():
             rows = "".join(f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
             write_text(output / f"{name}.tsv", "index\tprediction\n" + rows)
             names.append(f"{name}.tsv")
@@ -42,29 +44,27 @@ def main() -> None:
             archive.writestr(entry, (output / name).read_bytes(), zipfile.ZIP_DEFLATED)
 
 
-def hidden_predictions(results: Path, best: dict) -> dict[str, list[str]]:
-    """Return the predictions of the chosen cell for each hidden part of its task, as the server spells them.
+def hidden_predictions(mode: ModeResults, run_folder) -> dict[str, list[str]]:
+    """Return the best seed's predictions for each hidden part of the task, in the server's spelling.
 
-    Raises InputError if they are not those of the cell's last training.
+    Raises InputError if the file of predictions is damaged.
     """
-    cells = [cell_folder(results, cell) for cell in best["chosen"]["cells"]]
-    metrics = best_seed([read_any_metrics(folder / "metrics.json") for folder in cells])
-    folder = cell_folder(results, metrics["cell"])
-    test = read_test(results, metrics["cell"])
-    check_sha256(folder / "hidden.safetensors", test["files"]["hidden.safetensors"])
-    logits = load_file(folder / "hidden.safetensors")["logits"]
-    task, predictions, start = metrics["config"]["task"], {}, 0
-    for part, rows in test["data"]["hidden"]["parts"].items():
-        predictions[part] = spell(predictions_of(logits[start : start + rows], task["classes"]), task)
+    path = mode.plan.chosen_folder(run_folder) / "hidden.safetensors"
+    mode.evaluation.check_file(path)
+    logits, _ = load_predictions(path)
+    of_best = logits[mode.chosen.index(best_seed(mode.chosen))]
+    predictions, start = {}, 0
+    for part, rows in mode.evaluation.data.hidden.parts.items():
+        predictions[part] = spell(predictions_of(of_best[start : start + rows], mode.plan.task), mode.plan.task)
         start += rows
     return predictions
 
 
-def spell(predictions: np.ndarray, task: dict) -> list[str]:
-    """Spell class numbers, or numbers of a regression within its range, [rows]."""
-    if task["classes"] is None:
-        return [f"{number:.3f}" for number in np.clip(predictions, *task.get("range", (None, None)))]
-    names = task.get("submitted", task["classes"])
+def spell(predictions: np.ndarray, task: Task) -> list[str]:
+    """Spell class numbers, or a regression's numbers clipped to the range of its labels: [rows]."""
+    if task.regression:
+        return [f"{number:.3f}" for number in np.clip(predictions, *(task.label_range or (None, None)))]
+    names = task.submitted or task.classes
     return [names[number] for number in predictions]
 
 
