@@ -19,7 +19,7 @@ ROWS = 60
 
 
 @pytest.fixture(scope="module")
-def hub_folder(tmp_path_factory, smoke_run):
+def hub_folder(tmp_path_factory):
     """The hub's repositories: a model stored as a pickle with a bare vocabulary, and IMDb in Parquet files."""
     folder = tmp_path_factory.mktemp("hub")
     model = folder / "models" / MODEL
@@ -29,7 +29,7 @@ def hub_folder(tmp_path_factory, smoke_run):
     config.architectures = ["BertForPreTraining"]
     torch.save(BertForPreTraining(config).state_dict(), model / "pytorch_model.bin")
     config.to_json_file(model / "config.json")
-    tokenizer = json.loads((smoke_run / "results/smoke/backbone/tokenizer.json").read_text())
+    tokenizer = json.loads((REPOSITORY / "models/bundled-bert-tiny/tokenizer.json").read_text())
     vocabulary = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].get)
     (model / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
 
@@ -68,7 +68,7 @@ def hub_clone(clone):
 
 @pytest.fixture
 def no_network(tmp_path) -> dict[str, str]:
-    """The environment of processes of which none may connect to anything: who tries is written down and refused."""
+    """The environment of processes that may not connect to anything; attempts are written down and refused."""
     folder = tmp_path / "no-network"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
@@ -96,14 +96,14 @@ def error_line(clone, job: str) -> str:
     return line
 
 
-def test_the_study_runs_on_a_hub_and_only_fetch_uses_it(hub_folder, hub_clone, tmp_path, no_network):
+def test_the_study_runs_on_a_hub_that_only_fetch_uses(hub_folder, hub_clone, tmp_path, no_network):
     with serve(hub_folder) as server:
         assert_done(hub_run(hub_clone, "fetch", **hub_environment(server, tmp_path / "cache")))
-    # The server is gone: no later job may need it.
+    # The server is gone; no later job may need it.
     assert_done(hub_run(hub_clone, **no_network))
     assert not (tmp_path / "no-network" / "tried").exists()
 
-    provenance = json.loads((hub_clone / "results/hub-smoke/backbone/provenance.json").read_text())
+    provenance = json.loads((hub_clone / "results/hub-smoke/base_model/provenance.json").read_text())
     assert (provenance["source"]["repo"], provenance["source"]["revision"]) == (MODEL, REVISION)
     assert provenance["drawn"] == []
     lock = json.loads((hub_clone / "config" / "hub.lock.json").read_text())
@@ -120,12 +120,12 @@ def test_the_study_runs_on_a_hub_and_only_fetch_uses_it(hub_folder, hub_clone, t
     assert len(load_file(data / "test.safetensors")["labels"]) == ROWS
     assert json.loads((hub_clone / CELL_FILE).read_text())["trainable"]["total"] == 3_330
 
-    # Nothing is left to do, and what was fetched anew as it was remakes nothing.
+    # Nothing is left to do, and fetching the same files again remakes nothing.
     assert planned_jobs(hub_clone, config="config/hub.yaml") == {}
     assert_done(hub_run(hub_clone, "fetch", "--forceall", **no_network))
     assert planned_jobs(hub_clone, config="config/hub.yaml") == {}
 
-    # Carried along with its lock file, the mirror is all that another machine needs.
+    # Copied along with its lock file, the mirror is all that another machine needs.
     elsewhere = copy_pipeline(tmp_path / "elsewhere")
     shutil.copytree(hub_clone / "mirror", elsewhere / "mirror")
     for name in ("hub.yaml", "hub.lock.json"):
@@ -149,7 +149,7 @@ def test_a_task_that_joins_fetches_its_files_and_remakes_nothing(hub_folder, hub
         assert_done(hub_run(hub_clone, stats[0], **environment))
         mrpc = {"source": "hub", "max_length": 16}
         edit_config(hub_clone, lambda config: config["tasks"].update(mrpc=mrpc), "config/hub.yaml")
-        assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {"fetch_for": 1, "prepare": 1}
+        assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {"fetch_source": 1, "prepare": 1}
         assert_done(hub_run(hub_clone, *stats, **environment))
     assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {}
 
@@ -161,12 +161,12 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
         environment = hub_environment(server, tmp_path / "cache")
         assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
 
-        # Another file in the place of a locked one is refused, and so is one put into the mirror.
+        # A file that replaces a locked one is refused, on the hub and in the mirror.
         lock_file = hub_clone / "config" / "hub.lock.json"
         (hub / "models" / MODEL / "vocab.txt").open("a").write("renewed\n")
         (hub_clone / "mirror" / "models" / MODEL / "vocab.txt").open("a").write("tampered\n")
-        assert hub_run(hub_clone, "--forcerun", "backbone", "--until", "backbone", **environment).returncode != 0
-        assert "vocab.txt: is not the file" in error_line(hub_clone, "backbone")
+        assert hub_run(hub_clone, "--forcerun", "base_model", "--until", "base_model", **environment).returncode != 0
+        assert "vocab.txt: not the file" in error_line(hub_clone, "base_model")
         assert hub_run(hub_clone, "fetch", "--forceall", **environment).returncode != 0
         line = error_line(hub_clone, "fetch/model")
         assert "config/hub.lock.json" in line and "vocab.txt" in line and REVISION in line
@@ -175,9 +175,9 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
         server.revision = "f" * 40
         lock_file.unlink()
         assert_done(hub_run(hub_clone, "fetch", "--forceall", **environment))
-        assert "backbone" in planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
+        assert "base_model" in planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
         assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
-    provenance = json.loads((hub_clone / "results/hub-smoke/backbone/provenance.json").read_text())
+    provenance = json.loads((hub_clone / "results/hub-smoke/base_model/provenance.json").read_text())
     assert provenance["source"]["revision"] == "f" * 40
 
 
@@ -190,4 +190,4 @@ def test_a_hub_that_does_not_answer_is_told_in_one_line(reachable, hub_clone, tm
     line = error_line(hub_clone, "fetch/model")
     assert line.startswith(f"error: models/{MODEL}: cannot be fetched from the hub")
     assert not (hub_clone / "config" / "hub.lock.json").exists()
-    assert not (hub_clone / "results/hub-smoke/backbone").exists()
+    assert not (hub_clone / "results/hub-smoke/base_model").exists()
