@@ -24,13 +24,15 @@ def draw(task: TaskComparison) -> style.Drawing:
     rows = math.ceil(len(task.modes) / columns)
     metric = METRICS[task.metric].display_name
     title = f"{task.name}: validation {metric} of every setting"
-    size = (columns * (0.5 + 0.74 * max(3, wide)), 1.4 + rows * (0.85 + 0.42 * high))
-    figure = style.new_figure(*size, title, notes(task))
+    titles = [style.wrapped(mode.name, 26) for mode in task.modes]
+    row_height = 0.85 + 0.42 * high + style.LINE * max(title.count("\n") for title in titles)
+    figure = style.new_figure(columns * (0.5 + 0.74 * max(3, wide)), 1.4 + rows * row_height, title, notes(task))
     grid = figure.subplots(rows, columns, squeeze=False)
     colours = shared_scale(task)
     panels, unused = grid.flat[: len(task.modes)], grid.flat[len(task.modes) :]
-    for axes, mode in zip(panels, task.modes, strict=True):
+    for axes, mode, name in zip(panels, task.modes, titles, strict=True):
         panel(axes, mode, colours)
+        axes.set_title(name)
         axes.set(xlim=(0, wide), ylim=(0, high))  # cells have one size in all panels
     for axes in grid[:, 0]:
         axes.set_ylabel("batch\nsize")
@@ -92,7 +94,6 @@ def panel(axes, mode: ModeComparison, colours: ScalarMappable | None) -> None:
             text, weight = f"{CHOSEN} {text}", "bold"
             axes.add_patch(Rectangle((x + 0.05, y + 0.08), 0.9, 0.84, fill=False, edgecolor=ink, linewidth=1.5))
         axes.text(x + 0.5, y + 0.5, text, color=ink, fontsize=9, fontweight=weight, **label)
-    axes.set_title(style.wrapped(mode.name, 26))
     axes.set_xlabel("learning rate", loc="left")
     axes.set_xticks([x + 0.5 for x in range(len(across))], across)
     axes.set_yticks([y + 0.5 for y in range(len(up))], [str(size) for size in up])

@@ -23,10 +23,13 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     styles = style.mode_styles(tasks)
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = style.new_figure(3.3 * columns + 0.8, 0.9 + 2.6 * rows, TITLE, notes(tasks, panels))
+    titles = [style.wrapped(task.name, 30) for task in panels]
+    row_height = 2.6 + style.LINE * max(title.count("\n") for title in titles)
+    figure = style.new_figure(3.3 * columns + 0.8, 0.9 + rows * row_height, TITLE, notes(tasks, panels))
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, task in zip(grid.flat, panels, strict=False):
+    for axes, task, title in zip(grid.flat, panels, titles, strict=False):
         panel(axes, task, styles)
+        axes.set_title(title)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     drawn = {mode.name for task in panels for mode in task.modes if mode.chosen}
@@ -56,7 +59,6 @@ def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
             axes.plot([10**place], [scores.of_validation(task, mode).mean], **point, fillstyle="none", mew=1.6)
     ends = (10 ** (min(low, *places) - margin), 10 ** (max(high, *places) + margin))
     axes.set(xscale="log", xlim=ends, xlabel="trainable parameters", ylabel=score_axis(task))
-    axes.set_title(style.wrapped(task.name, 30))
     decades = range(low, high + 1, math.ceil((high - low) / 4))
     axes.set_xticks([10**decade for decade in decades], [short_count(10**decade) for decade in decades])
     axes.xaxis.set_minor_locator(NullLocator())

@@ -22,7 +22,7 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     notes += [f"Not shown, as every setting diverged: {style.listed(lost)}."] if lost else []
     labels = [row_label(task, split) for task, split, _ in rows]
     lines = max(label.count("\n") for label in labels) + 1
-    pitch = max(0.25 + 0.17 * lines, 0.13 * len(styles) + 0.2)  # inches for a task
+    pitch = max(0.25 + style.LINE * lines, 0.13 * len(styles) + 0.2)  # inches for a task
     figure = style.new_figure(6.4, 1.4 + pitch * len(rows), TITLE, notes)
     axes = figure.subplots()
     for row, (_, _, share) in enumerate(rows):

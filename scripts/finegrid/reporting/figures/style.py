@@ -14,6 +14,7 @@ from finegrid.reporting.figures import FORMATS
 
 DPI = 150
 SMALL = 8.5  # points; no text is smaller
+LINE = 0.17  # inches of a line of text
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -83,12 +84,12 @@ def save(figure: Figure, folder, name: str) -> None:
 
 
 def new_figure(width: float, height: float, title: str, notes=()) -> Figure:
-    """Return a figure of about this size, in inches, with a title above and notes in small print below."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(wrapped(title, 80), x=0.01, ha="left")
+    """Return a figure of so many inches, and more for the lines of a title above and of notes in small print below."""
+    title, notes = wrapped(title, 80), "\n".join(wrapped(note, 100) for note in notes)
+    figure = Figure(figsize=(width, height + LINE * (title.count("\n") + notes.count("\n"))), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
     if notes:
-        lines = [wrapped(note, 100) for note in notes]
-        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=SMALL, color="#444444")
+        figure.supxlabel(notes, x=0.01, ha="left", fontsize=SMALL, color="#444444")
     return figure
 
 

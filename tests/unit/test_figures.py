@@ -1,70 +1,58 @@
-"""Figures of comparisons made here: what they hold, that their bytes are the same again, and odd cases."""
+"""Figures of comparisons written by hand: what they show, that their bytes are reproducible, and unusual cases."""
 
 import itertools
-import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import figures
 import pytest
+from comparisons import changed, comparison, mode_of, task
 from conftest import REPOSITORY, run
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import colormaps
+from matplotlib.text import Text
 
-from finegrid.reporting.figures import curves, heatmap, look, names, parameters, retention, trials
-from finegrid.evaluation.metrics import METRICS
+from finegrid.config.metrics import METRICS
+from finegrid.files import read_json, write_json
+from finegrid.records import as_json
+from finegrid.reporting.figures import curves, heatmap, names, parameters, retention, style, trials
 
 RATES, SIZES = ["1e-4", "3e-4"], [8, 16]
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Draw in the look of the figures, few dots per inch."""
-    monkeypatch.setattr(look, "DPI", 30)
-    with look.looking():
+    """Draw in the style of the figures, with few dots per inch."""
+    monkeypatch.setattr(style, "DPI", 30)
+    with style.applied():
         yield
 
 
-def spread(scores: list[float]) -> dict:
-    return {"n": len(scores), "mean": sum(scores) / len(scores), "min": min(scores), "max": max(scores)}
-
-
-def make_mode(name, metric, scores, test=None, trainable=3330, seeds=(0,)) -> dict:
+def make_mode(name, scores, metric="accuracy", seeds=(0,), trainable=3330):
     """Return a mode whose settings reach these scores, None where diverged; a seed adds a hundredth each."""
-    grid = list(zip(itertools.product(SIZES, RATES), scores, strict=False))
-    known = [(score, place) for place, score in grid if score is not None]
-    best = (max if METRICS[metric].higher_is_better else min)(known) if known else None
-    settings, cells = [], []
-    for (batch_size, learning_rate), score in grid:
-        reached = [score + seed / 100 for seed in seeds] if score is not None else None
-        place = {"batch_size": batch_size, "learning_rate": learning_rate}
-        chosen = best is not None and best[1] == (batch_size, learning_rate)
-        validation = reached and spread(reached)
-        diverged = 0 if reached else len(seeds)
-        settings.append({**place, "chosen": chosen, "diverged": diverged, "validation": validation})
-        for seed in seeds:
-            last = score and score + seed / 100
-            history = [{"epoch": 1, "score": last - 0.1}, {"epoch": 2, "score": last}] if reached else []
-            loss = [[5, 0.7], [10, 0.6], [15, 0.5], [20, 0.4]] if reached else [[5, None]]
-            cells.append({**place, "seed": seed, "chosen": chosen, "history": history, "train_loss": loss})
-    chosen = None
-    if best:
-        place = {"batch_size": best[1][0], "learning_rate": best[1][1]}
-        tested = test and {metric: {**spread([test]), "interval": [test - 0.05, test + 0.03]}}
-        validation = next(setting["validation"] for setting in settings if setting["chosen"])
-        chosen = {**place, "validation": {metric: validation}, "test": tested}
-    return {
-        **{"mode": name, "plan": {"seeds": list(seeds)}, "trainable": {"total": trainable}},
-        **{"settings": settings, "cells": cells, "chosen": chosen},
+    settings = dict(zip(itertools.product(SIZES, RATES), scores, strict=False))
+    known = {setting: score for setting, score in settings.items() if score is not None}
+    best = (max if METRICS[metric].higher_is_better else min)(known, key=known.get, default=None)
+    of_seeds = {
+        setting: None if score is None else [score + seed / 100 for seed in seeds]
+        for setting, score in settings.items()
     }
+    return mode_of(name, of_seeds, trainable=(trainable - 2, 2), seeds=seeds, chosen=best)
 
 
-def make_task(modes: dict, name="imdb", metric="accuracy", **common) -> dict:
+def make_task(modes: dict, name="imdb", metric="accuracy", test="no test split", **common):
     """Return a task with modes by name: their scores, or the keyword arguments of `make_mode`."""
     settings = {mode: values if isinstance(values, dict) else {"scores": values} for mode, values in modes.items()}
-    made = [make_mode(mode, metric, **{**common, **values}) for mode, values in settings.items()]
-    return {"task": name, "metric": metric, "modes": made}
+    made = [make_mode(mode, **{"metric": metric, **common, **values}) for mode, values in settings.items()]
+    return task(name, made, [metric], test=test)
+
+
+def with_test_score(task, mode: int, score: float):
+    """Return a task in which a mode reaches another test score, with an interval from 0.05 below to 0.03 above it."""
+    place = f"modes.{mode}.chosen.test.{task.metric}"
+    return changed(changed(task, f"{place}.mean", score), f"{place}.interval", (score - 0.05, score + 0.03))
 
 
 def texts(folder, name: str) -> list[str]:
@@ -74,7 +62,7 @@ def texts(folder, name: str) -> list[str]:
 
 
 def drawn_texts(figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text")) if text.get_text()]
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 # The expectation of the best of several trials.
@@ -103,15 +91,14 @@ def test_a_diverged_setting_is_a_trial_with_the_worst_score_of_the_task():
     assert trials.scores_of(errors) == {"full": [0.8, 0.8], "lora": [0.5, 0.7]}
 
 
-# What the figures hold.
+# What the figures show.
 
 
 def test_the_heat_map_writes_every_score_and_marks_the_winner_and_the_diverged():
-    task = make_task({"full": [0.81, 0.82, 0.83, None], "lora": [0.71]}, seeds=(0, 1))
-    figure, caption, alt = heatmap.draw(task)
+    figure, caption, alt = heatmap.draw(make_task({"full": [0.81, 0.82, 0.83, None], "lora": [0.71]}, seeds=(0, 1)))
     full = next(axes for axes in figure.axes if axes.get_title(loc="left") == "full")
     where = {text.get_text(): text.get_position() for text in full.texts}
-    # Upwards batch size 8 and 16, to the right 1e-4 and 3e-4; a mean over two seeds adds 0.005.
+    # Batch sizes 8 and 16 upwards, 1e-4 and 3e-4 to the right; the mean over two seeds adds 0.005.
     assert where == {
         **{"0.815": (0.5, 0.5), "0.825": (1.5, 0.5)},
         **{"★ 0.835": (0.5, 1.5), "diverged\n2 of 2": (1.5, 1.5)},
@@ -122,11 +109,12 @@ def test_the_heat_map_writes_every_score_and_marks_the_winner_and_the_diverged()
     assert framed == [[0.05, 1.08]]
     assert "full: 4 settings, from 0.815 to 0.835, chosen learning rate 1e-4 and batch size 16; 1 diverged." in alt
     assert "imdb" in caption
+    [notes] = [text for text in drawn_texts(figure) if "frame" in text]
+    assert "Hatched" in notes and "means over the seeds" in notes
 
 
 def test_one_scale_of_colours_serves_all_panels():
-    task = make_task({"full": [0.9, 0.6], "lora": [0.6, 0.5]})
-    figure, _, _ = heatmap.draw(task)
+    figure, _, _ = heatmap.draw(make_task({"full": [0.9, 0.6], "lora": [0.6, 0.5]}))
     colour = {
         (axes.get_title(loc="left"), text.get_text().removeprefix("★ ")): patch.get_facecolor()
         for axes in figure.axes
@@ -136,39 +124,40 @@ def test_one_scale_of_colours_serves_all_panels():
     assert len(set(colour.values())) == 3
 
 
-def test_the_heat_map_counts_data_orders_with_the_seeds():
-    task = make_task({"full": [0.81, None]}, seeds=(0, 1))
-    task["modes"][0]["plan"] = {"seeds": [0], "data_order_seeds": [0, 1]}
-    figure, *_ = heatmap.draw(task)
-    texts = drawn_texts(figure)
-    assert "diverged\n2 of 2" in texts
-    assert any("mean over seeds" in text for text in texts)
+def test_scores_stand_out_from_every_colour_of_the_scale():
+    for share in range(101):
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+            for part in colormaps[heatmap.COLOURS](share / 100)[:3]
+        ]
+        luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        white, black = 1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05
+        assert (white if share / 100 < heatmap.DARK else black) >= 4.5  # the contrast that WCAG 2.2 asks for
 
 
 def test_learning_curves_have_a_bold_mean_and_a_thin_line_for_each_seed():
-    task = make_task({"full": [0.8, 0.9], "lora": [0.7], "lost": [None]}, seeds=(0, 1, 2))
-    figure, _, alt = curves.draw(task)
+    figure, _, alt = curves.draw(make_task({"full": [0.8, 0.9], "lora": [0.7], "lost": [None]}, seeds=(0, 1, 2)))
     scores, losses = figure.axes
     bold = [line for line in scores.lines if line.get_linewidth() > 2]
-    assert [line.get_ydata() for line in bold] == [pytest.approx([0.81, 0.91]), pytest.approx([0.61, 0.71])]
+    assert [line.get_ydata() for line in bold] == [pytest.approx([0.90, 0.91]), pytest.approx([0.70, 0.71])]
     assert len(scores.lines) == len(losses.lines) == 2 * (1 + 3)
-    # 20 steps are two epochs.
-    assert list(losses.lines[0].get_xdata()) == [0.5, 1, 1.5, 2]
+    # 20 steps are four epochs.
+    assert list(losses.lines[0].get_xdata()) == [2, 4]
     assert len({(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in bold}) == 2
     assert "full (3e-4, 8)" in drawn_texts(figure)
     assert any("diverged: lost" in text for text in drawn_texts(figure))
-    assert "full from 0.810 after epoch 1 to 0.910 after epoch 2" in alt
+    assert "full from 0.900 after epoch 3 to 0.910 after epoch 4" in alt
 
 
 def test_test_and_validation_scores_are_told_apart():
-    read = {"scores": [0.8], "test": 0.75}
-    hidden = {"scores": [0.7], "trainable": 20}
-    for modes, label in (
-        ({"full": read}, "test accuracy"),
-        ({"full": hidden}, "validation accuracy"),
-        ({"full": read, "lora": hidden}, "filled: test accuracy\nhollow: validation"),
+    both = make_task({"full": [0.8], "lora": {"scores": [0.7], "trainable": 20}}, test="read")
+    both = changed(with_test_score(both, 0, 0.75), "modes.1.chosen.test", None)
+    for drawn, label in (
+        (with_test_score(make_task({"full": [0.8]}, test="read"), 0, 0.75), "test accuracy"),
+        (make_task({"full": [0.7]}), "validation accuracy"),
+        (both, "filled: test accuracy\nhollow: validation"),
     ):
-        figure, _, _ = parameters.draw([make_task(modes)])
+        figure, _, _ = parameters.draw([drawn])
         (axes,) = figure.axes
         assert axes.get_ylabel() == label
     filled, hollow = (line for line in axes.lines if line.get_marker() in ("o", "s"))
@@ -177,6 +166,16 @@ def test_test_and_validation_scores_are_told_apart():
     (interval,) = axes.collections
     assert interval.get_segments()[0][:, 1].tolist() == pytest.approx([0.70, 0.78])
     assert axes.get_xscale() == "log"
+
+
+def test_points_moved_apart_stay_within_the_axes():
+    many = {f"mode-{number}": {"scores": [number / 60], "trainable": 1000} for number in range(50)}
+    figure, _, _ = parameters.draw([make_task(many)])
+    places = [line.get_xdata()[0] for line in figure.axes[0].lines]
+    low, high = figure.axes[0].get_xlim()
+    assert len(set(places)) == 50
+    assert low < min(places) and max(places) < high
+    assert any("moved apart" in text for text in drawn_texts(figure))
 
 
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=8), st.floats(0.01, 0.5))
@@ -190,10 +189,10 @@ def test_points_are_pushed_apart_in_their_order_and_no_further_than_needed(place
 
 
 def test_shares_of_full_are_of_one_split():
-    full, lora = {"scores": [0.8], "test": 0.6}, {"scores": [0.4], "test": 0.45}
-    assert retention.shares(make_task({"full": full, "lora": lora})) == ("test", {"lora": pytest.approx(0.75)})
-    unread = make_task({"lora": lora | {"test": None}, "full": full})
-    assert retention.shares(unread) == ("validation", {"lora": pytest.approx(0.5)})
+    both = make_task({"full": [0.8], "lora": [0.4]}, test="read")
+    both = with_test_score(with_test_score(both, 0, 0.6), 1, 0.45)
+    assert retention.shares(both) == ("test", {"lora": pytest.approx(0.75)})
+    assert retention.shares(changed(both, "modes.1.chosen.test", None)) == ("validation", {"lora": pytest.approx(0.5)})
 
 
 def test_tasks_without_shares_are_named_with_the_reason():
@@ -208,7 +207,7 @@ def test_tasks_without_shares_are_named_with_the_reason():
     figure, _, alt = retention.draw(tasks)
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["fine\n(validation accuracy)"]
     assert retention.left_out(tasks) == [
-        "error (of mean squared error lower is better)",
+        "error (lower mean squared error is better)",
         "below (full reaches -0.100, which is not above 0)",
         "zero (full reaches 0.000, which is not above 0)",
         "lost (every setting of full diverged)",
@@ -219,35 +218,75 @@ def test_tasks_without_shares_are_named_with_the_reason():
     assert not figure.axes
 
 
+def test_more_modes_than_markers_still_look_different():
+    many = {f"mode-{number}": {"scores": [number / 40], "trainable": 10 + number} for number in range(30)}
+    figure, _, _ = trials.draw(make_task(many))
+    styles = {(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in figure.axes[0].lines}
+    assert len(styles) == 30
+
+
+def all_drawings(tasks):
+    return [
+        *(draw(each) for each in tasks for draw in figures.OF_A_TASK.values()),
+        *(draw(tasks) for draw in figures.OF_A_RUN.values()),
+    ]
+
+
+LONG = "a-name-of-exactly-one-hundred-letters_and_hyphens.which-is-the-longest-that-a-configuration-may-hold"
+
+
+@pytest.mark.filterwarnings("error")  # as constrained layout warns where axes collapse
+@pytest.mark.parametrize("count", [1, 12, 45])
+def test_however_many_modes_and_however_long_their_names_axes_stay_large_and_text_legible(count):
+    modes = {f"{number}{LONG}"[:100]: [0.5 + number / 100, None, 0.4, 0.45] for number in range(count)}
+    for figure, _, _ in all_drawings([make_task({"full": [0.8], **modes}, LONG, metric="mean_squared_error")]):
+        figure.draw_without_rendering()
+        for text in figure.findobj(Text):
+            assert not text.get_text() or text.get_fontsize() >= style.SMALL
+        for axes in figure.axes:
+            box = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+            assert box.width > 1.4
+            assert box.height > (0.05 if axes.get_label() == "<colorbar>" else 0.3)
+
+
+def test_panels_of_the_heat_map_and_their_titles_do_not_overlap():
+    modes = {f"{number}{LONG}"[:100]: [0.5, 0.6, 0.7, 0.8] for number in range(7)}
+    figure, _, _ = heatmap.draw(make_task(modes))
+    figure.draw_without_rendering()
+    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_title(loc="left")]
+    assert len(boxes) == 7
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
 # The files.
 
 
-def test_every_figure_is_written_and_listed_in_order_whatever_the_names(tmp_path):
-    modes = {"full": [0.8, 0.7], "a_b": [None, None], "<b>x</b>": [0.7], "$x$": [0.6], "_h\\frac{&": [0.5]}
-    tasks = [make_task(modes, "$t_1$"), make_task(modes, "mse", metric="mean_squared_error", seeds=(0, 1))]
+def test_every_figure_is_written_and_listed_in_order(tmp_path):
+    modes = {"full": [0.8, 0.7], "a_b": [None, None], "1.5-x": [0.7], LONG: [0.6]}
+    tasks = [make_task(modes, "1_task"), make_task(modes, "mse", metric="mean_squared_error", seeds=(0, 1))]
     figures.write(tasks, tmp_path)
-    index = json.loads((tmp_path / "figures.json").read_text())
-    assert [each["name"] for each in index] == names(["$t_1$", "mse"])
-    assert [each["task"] for each in index] == ["$t_1$"] * 3 + ["mse"] * 3 + [None, None]
+    index = read_json(tmp_path / "figures.json")
+    assert [each["name"] for each in index] == names(["1_task", "mse"])
+    assert [each.get("task") for each in index] == ["1_task"] * 3 + ["mse"] * 3 + [None, None]
     assert all(each["caption"].endswith(".") and each["alt"] for each in index)
     files = {f"{each['name']}.{form}" for each in index for form in ("svg", "pdf", "png")}
     assert {path.name for path in tmp_path.iterdir()} == files | {"figures.json"}
-    assert set(modes) <= set(texts(tmp_path, "heatmap_$t_1$"))
-    assert set(modes) - {"a_b"} <= set(texts(tmp_path, "trials_mse"))
+    assert {"full", "a_b", "1.5-x"} <= set(texts(tmp_path, "heatmap_1_task"))
+    assert {"full", "1.5-x"} <= set(texts(tmp_path, "trials_mse"))
     starts = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
     for name in files:
         assert (tmp_path / name).read_bytes().startswith(starts[name[-4:]])
 
 
 def test_where_everything_diverged_each_figure_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(look, "FORMATS", ["svg"])
+    monkeypatch.setattr(style, "FORMATS", ["svg"])
     figures.write([make_task({"full": [None, None], "lora": [None]})], tmp_path)
     for name in names(["imdb"]):
         assert any("diverged" in text for text in texts(tmp_path, name)), name
 
 
 def test_one_setting_of_one_mode(tmp_path, monkeypatch):
-    monkeypatch.setattr(look, "FORMATS", ["svg"])
+    monkeypatch.setattr(style, "FORMATS", ["svg"])
     figures.write([make_task({"lora": [0.8]})], tmp_path)
     assert "★ 0.800" in texts(tmp_path, "heatmap_imdb")
     assert "Approximate: settings are drawn with replacement from the grid that was run." in texts(
@@ -256,23 +295,16 @@ def test_one_setting_of_one_mode(tmp_path, monkeypatch):
     assert "No shares to draw: imdb (no mode is called full)." in texts(tmp_path, "retention")
 
 
-def test_more_modes_than_markers_still_look_different():
-    many = {f"mode-{number}": {"scores": [number / 40], "trainable": 10 + number} for number in range(30)}
-    figure, _, _ = trials.draw(make_task(many))
-    looks = {(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in figure.axes[0].lines}
-    assert len(looks) == 30
-
-
 def test_the_same_comparison_gives_the_same_bytes_in_another_process(tmp_path, monkeypatch):
-    tasks = [make_task({"full": [0.8, None], "lora": [0.7, 0.6]}, seeds=(0, 1))]
-    (tmp_path / "comparison.json").write_text(json.dumps({"tasks": tasks}))
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\n")  # the user's own, which has no say
-    command = ("python", REPOSITORY / "scripts/figures.py", "comparison.json", "--output", "one")
+    made = comparison([make_task({"full": [0.8, None], "lora": [0.7, 0.6]}, seeds=(0, 1))])
+    write_json(tmp_path / "comparison.json", as_json(made))
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\n")  # the user's own, which has no effect
+    command = (sys.executable, REPOSITORY / "scripts/figures.py", "comparison.json", "--output", "one")
     done = run(*command, cwd=tmp_path, PYTHONHASHSEED="1", SOURCE_DATE_EPOCH="1")
     assert (done.returncode, done.stderr) == (0, "")
     monkeypatch.undo()  # as many dots per inch as there
-    with look.looking():
-        figures.write(tasks, tmp_path / "two")
+    with style.applied():
+        figures.write(made.tasks, tmp_path / "two")
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
 
@@ -284,17 +316,18 @@ def test_nothing_is_left_of_a_figure_that_cannot_be_written(tmp_path, monkeypatc
         path.write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(look.Figure, "savefig", fail)
+    monkeypatch.setattr(style.Figure, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
-        look.save(look.only_text("title", "text"), tmp_path, "retention")
+        style.save(style.only_text("title", "text").figure, tmp_path, "retention")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"retention.svg": "old"}
 
 
 def test_no_comparison_is_told_in_one_line(tmp_path):
-    done = run("python", REPOSITORY / "scripts/figures.py", "none.json", "--output", "figures", cwd=tmp_path)
+    command = (sys.executable, REPOSITORY / "scripts/figures.py", "none.json", "--output", "figures")
+    done = run(*command, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "error: none.json: no such file\n")
 
 
 def test_the_names_are_known_without_matplotlib():
-    code = "import sys; sys.path.insert(0, 'scripts'); import finegrid.figures; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+    code = "import sys; import finegrid.reporting.figures; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY / "scripts", check=False).returncode == 0

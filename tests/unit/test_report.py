@@ -1,0 +1,88 @@
+"""What the report holds, and how it fails."""
+
+import re
+import sys
+
+import pytest
+import report
+from comparisons import comparison, mode_of, task
+from conftest import run
+from report_files import CELLS, MARKUP, MODE, TASK, odd_comparison, write_report_files
+
+from finegrid.errors import InputError
+from finegrid.files import write_json
+from finegrid.reporting import report_page
+
+
+def test_no_markup_of_the_run_becomes_markup_of_the_page(tmp_path):
+    text = write_report_files(tmp_path).read_text(encoding="utf-8")
+    assert MARKUP not in text and "<img src=x" not in text and 'src="x"' not in text
+    body = text.partition("<body>")[2]
+    assert not re.search(r"<(b|i|u)>", body)
+    assert body.count("<script>") == 1
+    assert "&lt;script&gt;alert(1)" in body and "&lt;u&gt;official&lt;/u&gt;" in body and "1.2.3 &lt;b&gt;" in body
+
+
+def test_where_nothing_is_discussed_nothing_is_shown_of_it(tmp_path):
+    assert "iscussion" not in write_report_files(tmp_path, discussion=False).read_text(encoding="utf-8")
+
+
+def test_the_page_asks_for_nothing_outside_it(tmp_path):
+    text = write_report_files(tmp_path).read_text(encoding="utf-8")
+    assert not re.search(r'(?:src|href)="(?!data:|#)', text)
+    assert not re.search(r"@import|url\(", text)
+
+
+def test_a_row_for_each_cell_with_exact_numbers_to_sort_by():
+    grid = report_page.grid(odd_comparison())
+    assert grid.constant == {"task": TASK, "metric": "accuracy"}
+    assert not {"task", "metric"} & set(grid.columns)
+    assert len(grid.rows) == CELLS
+    columns = dict(zip(grid.columns, zip(*(row.values for row in grid.rows), strict=True), strict=True))
+    assert columns["mode"][::5] == (("full", None), (MODE, None))
+    assert columns["learning rate"][:2] == (("1e-2", 0.01), ("3e-4", 0.0003))
+    assert columns["validation"][1:3] == (("0.812", 0.8125), ("diverged", None))
+    assert columns["best validation"][2] == columns["best epoch"][2] == ("", None)
+    assert columns["seconds"][0] == ("1,234.5", 1234.5)
+    assert [row.chosen for row in grid.rows] == [value.text == "chosen" for value in columns["chosen"]]
+    assert sum(row.chosen for row in grid.rows) == 2
+
+
+def test_tasks_and_metrics_are_columns_where_they_differ():
+    grid = report_page.grid(comparison([task("one"), task("two", metrics=["matthews"])]))
+    assert grid.constant == {}
+    assert {"task", "metric"} <= set(grid.columns)
+    same = report_page.grid(comparison([task("one"), task("two")]))
+    assert same.constant == {"metric": "accuracy"} and "task" in same.columns
+
+
+def test_cells_are_counted_by_mode():
+    mode = mode_of("full", {(8, "1e-4"): [0.1, 0.2], (8, "1e-3"): None, (16, "1e-4"): [0.3, 0.4]}, seeds=(0, 1))
+    made = task("imdb", [mode])
+    hours = 3 * (305 + 306) / 3600
+    assert report_page.count(made, made.modes[0]) == ("imdb", "full", 3, 2, 6, 2, pytest.approx(hours))
+
+
+def test_what_is_missing_is_told_in_one_line(tmp_path):
+    arguments = (tmp_path, "--configuration", "{}", "--output", tmp_path / "report.html")
+    done = run(sys.executable, report.__file__, *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .*comparison\.json: no such file\n", done.stderr)
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "discussion.json", "tables/tables.json", "inputs/a-task.json"])
+def test_a_file_of_another_kind_is_told_in_one_line(tmp_path, name):
+    write_report_files(tmp_path)
+    write_json(tmp_path / name, [{"other": 1}])
+    with pytest.raises(InputError, match=rf"{name}: not a file of this version's \w+"):
+        report_page.gather(tmp_path, {})
+
+
+def test_it_needs_no_torch_and_its_templates_are_found_from_anywhere(tmp_path):
+    write_report_files(tmp_path / "run")
+    script = "import sys, runpy; runpy.run_path(sys.argv.pop(1), run_name='__main__'); sys.exit('torch' in sys.modules)"
+    arguments = (report.__file__, "run", "--configuration", "{}", "--output", "again.html")
+    done = run(sys.executable, "-c", script, *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
