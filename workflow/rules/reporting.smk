@@ -1,4 +1,5 @@
 # From the JSON of the cells to tables, figures, discussion and report. Nothing here imports torch.
+from finegrid.evaluation.published import read_published
 from finegrid.reporting import figures
 
 
@@ -83,6 +84,10 @@ TABLE_NAMES = ["table1", "table2", "table3", "pairs", "retention", "parameters",
 TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=TABLE_NAMES, format=["md", "tex", "csv"])
 TABLES += [f"{RUN}/tables/grid.csv", f"{RUN}/tables/tables.json"]
 PUBLISHED = local([str(HOME / "config" / "published.yaml"), *CONFIG.published])
+try:
+    read_published(CONFIG.published)  # a mistake in the user's files is told before anything trains
+except InputError as error:
+    raise WorkflowError(str(error))
 
 
 rule tables:
