@@ -18,6 +18,7 @@ from finegrid.config.cell import Cell
 from finegrid.files import fingerprint, parse_json, read_json
 from finegrid.records import Cost, EpochScore, Metrics, TrainingData, Validation, as_json, read_as
 from finegrid.training import progress
+from finegrid.training.progress import Found
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     cell, output = read_cell(arguments.cell), Path(arguments.output)
     task, settings = cell.task, cell.training
     metric = task.metrics[0]
-    progress.write(output, cell, progress.Found(), seconds=0)
+    progress.write(output, cell, Found(), seconds=0)
 
     # Imported only now that the settings are known to be good, as this takes seconds; a third less without garbage
     # collection among all the objects that the imports make.
@@ -47,71 +48,69 @@ def main() -> None:
     # Data
     train_split, train_stats = load_split(arguments.data, "train")
     validation_split, validation_stats = load_split(arguments.data, "validation")
-    data = TrainingData(train=train_stats, validation=validation_stats)
     labels = validation_split.labels.numpy()
 
-    # Model: the cell's seed draws its head, and in training the order of the rows and dropout
+    # Model: the cell's seed draws the head here, the order of the rows and dropout in training
     model, start = load_classifier(arguments.base_model, task.num_labels, cell.seed)
     apply_mode(model, cell.mode, cell.seed)
     trainable, total = count_parameters(model)
+    code = code_hash("finetune")
     gc.freeze()
     gc.enable()
     training_started = time.monotonic()
     engine = fast.enable(model, train_split, device, dtype, cell.seed, settings.weight_decay)
 
-    # Continue where a killed run of the same cell stopped, if there was one
-    described = environment.describe(device, dtype, engine.batches)
-    origin = {"cell": cell, "start": start, "data": data, "environment": described}
-    identity = fingerprint({"code": code_hash("finetune"), **{name: as_json(each) for name, each in origin.items()}})
+    # Everything that the result depends on; a killed run of the same cell is continued
+    origin = {
+        "cell": cell,
+        "start": start,
+        "data": TrainingData(train=train_stats, validation=validation_stats),
+        "environment": environment.describe(device, dtype, engine.batches),
+    }
+    identity = fingerprint({"code": code, **{name: as_json(record) for name, record in origin.items()}})
     unfinished = output / "resume.safetensors"
     state, found = resume.load(unfinished, identity)
     earlier = found.seconds
-    if found.history:
+    if state is not None:
         print(f"resuming after epoch {len(found.history)} of {settings.epochs}", flush=True)
         progress.write(output, cell, found, earlier + time.monotonic() - started)
 
     # Loop
-    history, curve, tokens, diverged = list(found.history), list(found.curve), found.tokens, False
     for epoch in train(engine, settings, cell.batch_size, float(cell.learning_rate), cell.seed, state):
-        number = len(history) + 1
-        curve += loss_curve(epoch.losses, first_step=curve[-1][0] if curve else 0)
-        tokens += epoch.tokens
         logits = engine.predict(validation_split)
-        loss = mean_loss(logits, labels)
-        diverged = epoch.diverged or not math.isfinite(loss)
-        if diverged:
-            print(f"epoch {number} of {settings.epochs}: diverged", flush=True)
+        loss, score = mean_loss(logits, labels), None
+        if math.isfinite(loss) and not epoch.diverged:
+            scores = score_all(task, logits, labels, validation_stats.parts)
+            score = EpochScore(epoch=epoch.number, score=scores[metric], scores=scores, loss=loss)
+        curve = loss_curve(epoch.losses, first_step=found.steps)
+        found = found.after(score, curve, epoch.tokens, earlier + time.monotonic() - training_started)
+        outcome = f"validation {metric} {score.score:.4f}" if score else "diverged"
+        print(f"epoch {epoch.number} of {settings.epochs}: {outcome}", flush=True)
+        if score is None:
             break
-        scores = score_all(task, logits, labels, validation_stats.parts)
-        history.append(EpochScore(epoch=number, score=scores[metric], scores=scores, loss=loss))
-        seconds = earlier + time.monotonic() - training_started
-        found = progress.Found(history=history, curve=curve, tokens=tokens, seconds=seconds)
-        if number < settings.epochs:
+        if epoch.number < settings.epochs:
             resume.save(unfinished, epoch.state, found, identity)
-        print(f"epoch {number} of {settings.epochs}: validation {metric} {scores[metric]:.4f}", flush=True)
         progress.write(output, cell, found, earlier + time.monotonic() - started)
-    seconds = earlier + time.monotonic() - training_started
 
     # Result: metrics.json comes last, so that where it exists the cell is complete
-    trained_path = output / "trained.safetensors"
-    save_trained(trained_path, model)
+    save_trained(output / "trained.safetensors", model)
     save_predictions(output / "validation.safetensors", logits, labels)
-    best = None if diverged else max(history, key=lambda epoch: signed_score(metric, epoch.score))
+    best = score and max(found.history, key=lambda each: signed_score(metric, each.score))
     metrics = Metrics(
         **origin,
         fingerprint=identity,
-        status="diverged" if diverged else "ok",
+        status="ok" if score else "diverged",
         trainable=trainable,
         total=total,
-        trained_bytes=trained_path.stat().st_size,
-        validation=Validation(metric=metric, last=None if diverged else history[-1], best=best, history=history),
-        train_loss=curve,
+        trained_bytes=(output / "trained.safetensors").stat().st_size,
+        validation=Validation(metric=metric, last=score, best=best, history=found.history),
+        train_loss=found.curve,
         cost=Cost(
             startup_seconds=round(training_started - started, 3),
-            training_seconds=round(seconds, 3),
+            training_seconds=round(found.seconds, 3),
             total_seconds=round(earlier + time.monotonic() - started, 3),
-            tokens=tokens,
-            tokens_per_second=round(tokens / seconds, 1),
+            tokens=found.tokens,
+            tokens_per_second=round(found.tokens / found.seconds, 1),
             peak_memory_bytes=environment.peak_memory_bytes(device),
         ),
     )

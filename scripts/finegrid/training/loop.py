@@ -15,6 +15,7 @@ from finegrid.training.schedule import learning_rate_at
 class Epoch(NamedTuple):
     """The outcome of one pass over the training split."""
 
+    number: int  # from 1
     losses: list[float]  # of every step: the mean loss of its batch
     tokens: int  # read, padding not counted
     state: dict[str, torch.Tensor]  # what the next epoch starts from: live references; invalid once it starts
@@ -47,7 +48,7 @@ def train(
         order.set_state(state["random.order"])
         step = int(state["steps"])
 
-    for _ in range(step // steps_per_epoch, settings.epochs):
+    for epoch in range(step // steps_per_epoch, settings.epochs):
         losses = []
         with engine.training():
             for batch in torch.randperm(rows, generator=order).split(batch_size):
@@ -63,4 +64,4 @@ def train(
             "random.order": order.get_state(),
             "steps": torch.tensor(step),
         }
-        yield Epoch(torch.stack(losses).tolist(), engine.split.tokens, state)
+        yield Epoch(epoch + 1, torch.stack(losses).tolist(), engine.split.tokens, state)

@@ -21,6 +21,20 @@ class Found(Record):
     tokens: int = 0
     seconds: float = 0.0  # of training, those of earlier, killed runs of the cell included
 
+    @property
+    def steps(self) -> int:
+        """Steps so far."""
+        return self.curve[-1][0] if self.curve else 0
+
+    def after(self, score: EpochScore | None, curve: list[tuple[int, float | None]], tokens: int, seconds: float):
+        """Return what has been found after one more epoch; of one that diverged there is no score."""
+        return Found(
+            history=self.history if score is None else (*self.history, score),
+            curve=(*self.curve, *curve),
+            tokens=self.tokens + tokens,
+            seconds=seconds,
+        )
+
 
 def write(folder: Path, cell: Cell, found: Found, seconds: float) -> None:
     """Write progress.json of a cell that has been running for these seconds, start-up included."""

@@ -1,4 +1,4 @@
-"""A cell against transformers' Trainer, on real reviews and the embedded model."""
+"""A cell against transformers' Trainer, on real reviews and the bundled model."""
 
 import pytest
 import torch
@@ -12,25 +12,26 @@ from transformers import (
     set_seed,
 )
 
-from finegrid.training import loop as engine
-from finegrid.data import reviews
-from finegrid.modeling import classifier as models
-from finegrid.data.tokens import Split
-from finegrid.modeling.bundled import FOLDER
+from finegrid.config.definition import Draw, Training
 from finegrid.config.modes import MODES
 from finegrid.config.tasks import TASKS
+from finegrid.data import reviews
+from finegrid.data.tokens import Split
+from finegrid.modeling.bundled import FOLDER
+from finegrid.modeling.trainable import set_trainable
+from finegrid.training import fast
+from finegrid.training.loop import train
 
 BATCH_SIZE, ROWS, EPOCHS = 8, 400, 2
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
-    reviews_of_training = reviews.load_splits(TASKS["imdb"]["held_out"])["train"].select(range(ROWS))
-    tokenizer = AutoTokenizer.from_pretrained(FOLDER)
-    encoded = tokenizer(list(reviews_of_training["text"]), truncation=True, max_length=64)
+    split = reviews.load_reviews(Draw.model_validate(TASKS["imdb"]["validation_from_train"]))["train"]
+    split = split.select(range(ROWS))
+    encoded = AutoTokenizer.from_pretrained(FOLDER)(list(split["text"]), truncation=True, max_length=64)
     return [
-        {"input_ids": ids, "labels": label}
-        for ids, label in zip(encoded["input_ids"], reviews_of_training["label"], strict=True)
+        {"input_ids": ids, "labels": label} for ids, label in zip(encoded["input_ids"], split["label"], strict=True)
     ]
 
 
@@ -39,12 +40,12 @@ def classifier(mode: str):
     model = AutoModelForSequenceClassification.from_pretrained(
         FOLDER, num_labels=2, dtype="float32", hidden_dropout_prob=0, attention_probs_dropout_prob=0
     )
-    models.set_trainable(model, MODES[mode]["train"])
+    set_trainable(model, MODES[mode]["train"])
     return model
 
 
 class RecordingTrainer(Trainer):
-    """Keeps each step's loss, and the order of the rows."""
+    """Keeps the loss of each step, and the order of the rows."""
 
     def _get_train_sampler(self, train_dataset=None):
         return SequentialSampler(self.train_dataset)
@@ -83,28 +84,16 @@ def losses_of_finegrid(model, rows: list[dict], learning_rate: float) -> list[fl
     ids, lengths = torch.cat(tokens), torch.tensor([0, *map(len, tokens)])
     labels = torch.tensor([row["labels"] for row in rows])
     split = Split(ids, torch.zeros(len(ids), dtype=torch.uint8), lengths.cumsum(0), labels)
-    epochs = engine.train(
-        model,
-        split,
-        batch_size=BATCH_SIZE,
-        learning_rate=learning_rate,
-        epochs=EPOCHS,
-        weight_decay=0,
-        warmup=0,
-        max_grad_norm=1.0,
-        seed=7,
-        device="cpu",
-        dtype=torch.float32,
-    )
+    engine = fast.enable(model, split, "cpu", torch.float32, seed=7, weight_decay=0)
+    assert engine.batches == "unpadded"
+    epochs = train(engine, Training(epochs=EPOCHS), BATCH_SIZE, learning_rate, seed=7)
     return [loss for epoch in epochs for loss in epoch.losses]
 
 
 @pytest.mark.parametrize(("mode", "learning_rate"), [("full", 3e-4), ("bitfit-head", 3e-3)])
 def test_a_hundred_steps_follow_the_trainer(mode, learning_rate, rows, tmp_path):
-    model = classifier(mode)
-    assert models.place(model, "cpu") == "unpadded"
-    losses = losses_of_finegrid(model, rows, learning_rate)
+    losses = losses_of_finegrid(classifier(mode), rows, learning_rate)
     expected = losses_of_trainer(classifier(mode), rows, learning_rate, tmp_path)
     assert len(losses) == len(expected) == 100
     assert losses == pytest.approx(expected, abs=1e-3)
-    assert sum(expected[:20]) - sum(expected[-20:]) > 1  # it learns: not only the start is compared
+    assert sum(expected[:20]) - sum(expected[-20:]) > 1  # it learns, so more than the start is compared

@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_data import split_of
+from tiny_models import split_of
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForSequenceClassification
 
-from finegrid.training.fast import unpadded
 from finegrid.data.tokens import collate
+from finegrid.training.fast import unpadded
 from finegrid.training.fast.dropout import Dropout, replace_dropout
 
 

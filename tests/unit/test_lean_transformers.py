@@ -45,7 +45,7 @@ def test_a_lean_import_gives_the_same_model_without_what_is_heavy():
 def test_what_was_hidden_is_found_again():
     program = (
         "import sys; sys.path.insert(0, 'scripts')\n"
-        "from finegrid import unpadded\n"
+        "from finegrid.training.fast import unpadded\n"
         "import torch, scipy.optimize, transformers.masking_utils\n"
         "assert torch.compile(lambda x: x + 1, backend='eager')(torch.ones(2)).tolist() == [2, 2]\n"
         "with transformers.masking_utils.TransformGetItemToIndex(): pass\n"

@@ -1,0 +1,46 @@
+"""A cell that is killed continues after its last finished epoch and ends in the same files."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import without_cost
+
+from finegrid.config.definition import Training
+from finegrid.files import canonical_json
+from finegrid.records import Metrics, as_json
+
+
+@pytest.mark.parametrize("mode", ["full", "bitfit"])
+def test_a_killed_cell_continues(mode, finished, tmp_path):
+    metrics = Metrics.read(finished / f"results/smoke/cells/imdb/{mode}/bs16_lr3e-4_seed0/metrics.json")
+    cell = canonical_json(as_json(metrics.cell.model_copy(update={"training": Training(epochs=12)})))
+
+    def command(output):
+        folders = ["--base-model", "results/smoke/base_model", "--data", "results/smoke/data/imdb", "--output", output]
+        return [sys.executable, "scripts/finetune.py", cell, *folders]
+
+    undisturbed = subprocess.run(command(tmp_path / "whole"), cwd=finished, check=True, capture_output=True, text=True)
+    assert "resuming" not in undisturbed.stdout
+    kills = 0
+    for epoch in (1, 4, 5):
+        with subprocess.Popen(command(tmp_path / "killed"), cwd=finished, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                if line.startswith(f"epoch {epoch} "):
+                    process.send_signal(signal.SIGKILL)
+        kills += process.returncode == -signal.SIGKILL
+        assert not (tmp_path / "killed" / "metrics.json").exists()
+        assert (tmp_path / "killed" / "resume.safetensors").exists()
+        assert (tmp_path / "killed" / "progress.json").exists()
+    assert kills == 3
+    last = subprocess.run(command(tmp_path / "killed"), cwd=finished, check=True, capture_output=True, text=True)
+    assert int(last.stdout.split("resuming after epoch ")[1].split()[0]) >= 4
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
+        "metrics.json",
+        "trained.safetensors",
+        "validation.safetensors",
+    ]
+    for name in ("validation.safetensors", "trained.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert without_cost(tmp_path / "killed" / "metrics.json") == without_cost(tmp_path / "whole" / "metrics.json")
