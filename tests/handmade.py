@@ -1,83 +1,165 @@
-"""The JSON files of a run, written by hand."""
+"""Results written by hand: typed objects, and the files of a whole run."""
 
 from pathlib import Path
 
-from finegrid.config import cell as grid
+import numpy as np
+from comparisons import plan, split
+
+from finegrid.config.cell import Cell, Plan
+from finegrid.config.definition import Mode
+from finegrid.evaluation.metrics import score_all
+from finegrid.evaluation.predictions import save_predictions
+from finegrid.evaluation.selection import select
 from finegrid.files import write_json
-from finegrid.seal import seal
+from finegrid.records import (
+    Cost,
+    DataSource,
+    DataStats,
+    Environment,
+    EpochScore,
+    EvaluatedCell,
+    Evaluation,
+    EvaluationData,
+    Metrics,
+    ParameterCounts,
+    Splits,
+    Start,
+    TrainingData,
+    Validation,
+    as_json,
+)
 
-TASK = {"classes": ["neg", "pos"], "metrics": ["accuracy"]}
-
-
-def make_run(folder: Path) -> Path:
-    """Write the JSON files of a run with two modes, full and a_b, of which the second diverged everywhere."""
-    for mode, trainable, ok in (
-        ("full", {"encoder": 4_385_920, "head": 258}, True),
-        ("a_b", {"encoder": 0, "head": 2}, False),
-    ):
-        plan = {
-            "run": "golden",
-            "task": "imdb",
-            "mode": mode,
-            "model": "bert_tiny",
-            "batch_sizes": [8, 1024],
-            "learning_rates": ["3e-4", "1e-4"] if ok else ["3e-4"],
-            "seeds": [0, 1],
-            "config": {
-                "model": {"name": "bert_tiny", "source": "embedded"},
-                "task": {"name": "imdb", "source": "embedded", "max_length": 128, **TASK},
-                "train": [".*"],
-                "epochs": 2,
-            },
-        }
-        cells = grid.cells(plan)
-        for cell in cells:
-            score = 0.8 + cell["seed"] / 8 + (cell["batch_size"] == 1024) / 16 - (cell["learning_rate"] == "1e-4") / 32
-            epoch = {"epoch": 2, "score": score, "scores": {"accuracy": score}, "loss": 0.5}
-            place = grid.cell_folder(folder, cell)
-            place.mkdir(parents=True)
-            for name in ("trained", "validation"):
-                (place / f"{name}.safetensors").write_text("none")
-            result = metrics(cell, plan, trainable, ok, epoch)
-            write_json(place / "metrics.json", seal(result, place, "trained.safetensors", "validation.safetensors"))
-            test = {"cell": cell, "fingerprint": "0" * 64, "score": score - 0.1, "scores": {"accuracy": score - 0.1}}
-            write_json(place / "test.json", seal(test, place))
-        chosen = {
-            "batch_size": 1024,
-            "learning_rate": "3e-4",
-            "validation": 0.925,
-            "cells": [cell for cell in cells if (cell["batch_size"], cell["learning_rate"]) == (1024, "3e-4")],
-            "edges": [],
-        }
-        best = {"plan": plan, "tried": len(cells) // 2, "diverged": 0 if ok else 2, "chosen": chosen if ok else None}
-        write_json(folder / "cells" / "imdb" / mode / "best.json", seal(best, folder))
-    return folder
+PLAN = plan("full", batch_sizes=(8, 1024), learning_rates=("3e-4", "1e-4"), seeds=(0, 1))
+LABELS = np.arange(8) % 2
+NO_ROWS = split(0, "none").model_copy(update={"parts": {}})
+SPLITS = Splits(
+    train=split(20_000, "official training split"),
+    validation=split(len(LABELS), "20% held out of it"),
+    test=split(len(LABELS), "official test split"),
+    hidden=NO_ROWS,
+)
 
 
-def metrics(cell, plan, trainable, ok, epoch) -> dict:
-    return {
+def metrics_of(
+    cell: Cell,
+    score: float | None,
+    loss: float = 0.5,
+    scores: dict[str, float] | None = None,
+    seconds: float = 12.5,
+    **fields,
+) -> Metrics:
+    """Return the result of a cell with the validation score after its last epoch; a score of None: it diverged."""
+    metric = cell.task.metrics[0]
+    last = score if score is None else EpochScore(epoch=4, score=score, scores=scores or {metric: score}, loss=loss)
+    made = {
         "cell": cell,
-        "config": plan["config"],
-        "fingerprint": "0" * 64,
-        "status": "ok" if ok else "diverged",
-        "trainable": {**trainable, "total": sum(trainable.values())},
+        "fingerprint": f"{cell.seed:064}",
+        "status": "diverged" if last is None else "ok",
+        "trainable": ParameterCounts(encoder=4_385_920, head=258, total=4_386_178),
         "total": 4_386_178,
-        "validation": {
-            "metric": "accuracy",
-            "last": epoch if ok else None,
-            "best": epoch if ok else None,
-            "history": [epoch] if ok else [],
-        },
-        "train": {"loss": [[10, 0.7], [20, 0.5 if ok else None]]},
-        "start": {"encoder": "1" * 64, "head": "2" * 64},
-        "data": {"train": {"rows": 20_000, "sha256": "3" * 64}, "validation": {"rows": 5_000, "sha256": "4" * 64}},
-        "environment": {"torch": "2.13.0"},
-        "cost": {
-            "startup_seconds": 2.5,
-            "training_seconds": 10.0,
-            "total_seconds": 12.5,
-            "tokens": 1000,
-            "tokens_per_second": 100.0,
-            "peak_memory_bytes": 2**29,
-        },
+        "trained_bytes": 17_544_712,
+        "validation": Validation(metric=metric, last=last, best=last, history=(last,) if last else ()),
+        "train_loss": ((10, 0.7), (20, 0.5 if last else None)),
+        "start": Start(encoder="1" * 64, head="2" * 64),
+        "data": TrainingData(train=SPLITS.train, validation=SPLITS.validation),
+        "environment": Environment(
+            python="3.11", machine="m", device="cpu", threads=1, dtype="bfloat16", batches="unpadded", torch="2.13.0"
+        ),
+        "cost": Cost(
+            startup_seconds=2.5,
+            training_seconds=seconds - 2.5,
+            total_seconds=seconds,
+            tokens=1000,
+            tokens_per_second=100.0,
+            peak_memory_bytes=2**29,
+        ),
     }
+    return Metrics(**{**made, **fields})
+
+
+def any_cell(metric: str = "accuracy", seed: int = 0) -> Cell:
+    """Return a cell of a task that this metric scores."""
+    regression = metric == "mean_squared_error"
+    task = plan("full").task.model_dump() | {"metrics": [metric], "regression": regression}
+    made = plan("full").model_dump() | {"task": task | {"classes": None if regression else ["neg", "pos"]}}
+    return Plan.model_validate(made).cell(16, "3e-4", seed)
+
+
+def logits_of(wrong: int, labels=LABELS) -> np.ndarray:
+    """Return logits [rows, 2] whose first predictions are wrong: as many as given."""
+    right = np.eye(2, dtype=np.float32)[labels]
+    return np.where(np.arange(len(labels))[:, None] < wrong, 1 - right, right)
+
+
+def write_cell(run_folder: Path, metrics: Metrics) -> Path:
+    """Write the files of a cell, with predictions that have its score; return the path of its metrics.json."""
+    folder = metrics.cell.folder(run_folder)
+    folder.mkdir(parents=True)
+    save_predictions(folder / "validation.safetensors", logits_of(wrong_rows(metrics)), LABELS)
+    (folder / "trained.safetensors").write_text("none")
+    metrics.write(folder / "metrics.json", "trained.safetensors", "validation.safetensors")
+    return folder / "metrics.json"
+
+
+def wrong_rows(metrics: Metrics) -> int:
+    """Return how many of the rows a cell has wrong, by its validation score."""
+    return 0 if metrics.validation.last is None else round((1 - metrics.validation.last.score) * len(LABELS))
+
+
+def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROWS) -> None:
+    """Write the files of a (task, mode); its seeds have one more row of the test split wrong than of validation."""
+    for metrics in cells:
+        write_cell(run_folder, metrics)
+    write_json(made.folder(run_folder) / "plan.json", as_json(made))
+    best = select(made, cells)
+    best.write(made.folder(run_folder) / "best.json")
+    chosen = [metrics for metrics in cells if metrics.cell in best.cells()]
+    validation = [logits_of(wrong_rows(metrics)) for metrics in chosen]
+    test = [logits_of(wrong_rows(metrics) + 1) for metrics in chosen]
+    # Every prediction for hidden labels is the class of the seed's number.
+    by_seed = [logits_of(0, np.full(hidden.rows, metrics.cell.seed)) for metrics in chosen]
+    folder = made.chosen_folder(run_folder)
+    folder.mkdir()
+    names = []
+    for name, logits in (("validation", validation), ("test", test), ("hidden", by_seed)):
+        rows = hidden.rows if name == "hidden" else len(LABELS)
+        stacked = np.stack(logits) if logits else np.empty((0, 0, 2), np.float32)
+        save_predictions(folder / f"{name}.safetensors", stacked, LABELS[:rows] if logits else LABELS[:0])
+        names.append(f"{name}.safetensors")
+    evaluated = [
+        EvaluatedCell(
+            seed=metrics.cell.seed,
+            fingerprint=metrics.fingerprint,
+            scores=score_all(made.task, logits, LABELS, SPLITS.test.parts),
+            loss=0.5,
+        )
+        for metrics, logits in zip(chosen, test, strict=True)
+    ]
+    evaluation = Evaluation(
+        plan=made,
+        status="ok" if chosen else "diverged",
+        chosen=best.chosen,
+        cells=evaluated,
+        data=EvaluationData(test=SPLITS.test, hidden=hidden) if chosen else None,
+    )
+    evaluation.write(folder / "test.json", *names)
+
+
+def make_run(folder: Path, hidden=NO_ROWS) -> Path:
+    """Write a run with two modes on one task, full and a_b, of which the second diverged at every setting.
+
+    Of the first, batch size 1024 with learning rate 3e-4 is the best setting, and its seed 1 the best.
+    """
+    diverged = PLAN.model_copy(update={"mode": Mode(name="a_b", train=["head"])})
+    scores = {(8, "3e-4"): 5, (8, "1e-4"): 4, (1024, "3e-4"): 6, (1024, "1e-4"): 5}
+    cells = [metrics_of(cell, (scores[cell.setting] + cell.seed) / 8) for cell in PLAN.cells()]
+    write_mode(folder, PLAN, cells, hidden)
+    write_mode(folder, diverged, [metrics_of(cell, None) for cell in diverged.cells()], hidden)
+    data = DataStats(
+        task=PLAN.task,
+        source=DataSource(),
+        splits=SPLITS.model_copy(update={"hidden": hidden}),
+        duplicates={"train": 0},
+    )
+    write_json(folder / "data" / PLAN.task.name / "stats.json", as_json(data))
+    return folder

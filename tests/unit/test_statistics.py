@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from finegrid.evaluation import statistics
-from finegrid.evaluation.metrics import METRICS
+from finegrid.evaluation.comparison import McNemar
+from finegrid.evaluation.metrics import FUNCTIONS
 
 
 def test_the_spread_of_scores():
     found = statistics.spread([2, 4, 4, 4, 5, 5, 7, 9])
-    assert found == {"n": 8, "mean": 5, "sd": pytest.approx(math.sqrt(32 / 7)), "median": 4.5, "min": 2, "max": 9}
-    assert statistics.spread([0.5])["sd"] is None
+    expected = {"n": 8, "mean": 5, "sd": pytest.approx(math.sqrt(32 / 7)), "median": 4.5, "min": 2, "max": 9}
+    assert found.model_dump() == expected
+    assert statistics.spread([0.5]).sd is None
 
 
 # Newcombe (1998), Two-sided confidence intervals for the single proportion, Table I, method 3.
@@ -42,8 +44,9 @@ def runs(*counts: int) -> list[np.ndarray]:
     ],
 )
 def test_mcnemar(counts, p):
-    found = statistics.mcnemar_exact(*runs(*counts))
-    assert found == {"only_mode": counts[1], "only_against": counts[2], "p": pytest.approx(p)}
+    found = statistics.mcnemar_exact(3, *runs(*counts))
+    assert found == McNemar(seed=3, only_mode=counts[1], only_against=counts[2], p=found.p)
+    assert found.p == pytest.approx(p)
 
 
 def test_permutation_of_pairs():
@@ -66,18 +69,17 @@ def test_holm():
 
 
 @pytest.mark.parametrize(
-    ("p", "combined", "seed"),
-    [([0.3], 0.3, 0), ([0.3, 0.1], 0.2, 1), ([0.2, 0.01, 0.04], 0.06, 2), ([0.9, 0.8, 0.7], 1.0, 1)],
+    ("p", "combined"),
+    [([0.3], 0.3), ([0.3, 0.1], 0.2), ([0.2, 0.01, 0.04], 0.06), ([0.9, 0.8, 0.7], 1.0)],
 )
-def test_the_middle_test_stands_for_all_seeds(p, combined, seed):
-    found = statistics.combine([{"seed": number, "p": value} for number, value in enumerate(p)])
-    assert found == {"seed": seed, "p": pytest.approx(combined)}
+def test_the_middle_test_stands_for_all_seeds(p, combined):
+    assert statistics.combined_p(p) == pytest.approx(combined)
 
 
 def test_resampled_accuracy_is_binomial():
     labels = np.zeros(500, dtype=int)
     predictions = np.stack([(np.arange(500) < wrong).astype(int) for wrong in (100, 250)])
-    scores = statistics.resample(METRICS["accuracy"].function, predictions, labels, 4000)
+    scores = statistics.resample(FUNCTIONS["accuracy"], predictions, labels, 4000)
     assert scores.shape == (4000, 2)
     for run, right in enumerate((0.8, 0.5)):
         expected = binom.ppf([0.025, 0.975], 500, right) / 500
@@ -86,9 +88,9 @@ def test_resampled_accuracy_is_binomial():
 
 def test_resampled_runs_are_paired():
     labels = np.arange(200) % 2
-    scores = statistics.resample(METRICS["f1"].function, np.stack([labels, labels, 1 - labels]), labels, 50)
+    scores = statistics.resample(FUNCTIONS["f1"], np.stack([labels, labels, 1 - labels]), labels, 50)
     assert (scores == [1, 1, 0]).all()
-    assert (statistics.resample(METRICS["f1"].function, np.stack([labels]), labels, 50) == 1).all()
+    assert (statistics.resample(FUNCTIONS["f1"], np.stack([labels]), labels, 50) == 1).all()
 
 
 def test_differences_of_seeds_vary_with_the_seeds():

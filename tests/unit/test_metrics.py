@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from comparisons import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finegrid.evaluation.metrics import METRICS, predictions_of, score_all, score_names, shown, to_maximise
+from finegrid.config.metrics import METRICS
+from finegrid.evaluation.metrics import FUNCTIONS, display_name, predictions_of, score_all, score_names, signed_score
 
-# 6 of 10 are of class 1, of which 4 are found; 1 of the other 4 is taken for one of them.
+# 6 of 10 rows are of class 1, of which 4 are found; 1 of the other 4 is taken for class 1.
 LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
 PREDICTIONS = np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0])
 
@@ -22,7 +24,7 @@ PREDICTIONS = np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0])
     ],
 )
 def test_worked_examples_of_classes(name, expected):
-    assert METRICS[name].function(PREDICTIONS, LABELS) == pytest.approx(expected)
+    assert FUNCTIONS[name](PREDICTIONS, LABELS) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -35,28 +37,31 @@ def test_worked_examples_of_classes(name, expected):
 )
 def test_worked_examples_of_numbers(name, expected):
     labels, predictions = np.array([1, 2, 3, 4, 5], np.float32), np.array([2, 1, 4, 3, 5], np.float32)
-    assert METRICS[name].function(predictions, labels) == pytest.approx(expected)
+    assert FUNCTIONS[name](predictions, labels) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["f1", "matthews", "pearson", "spearman"])
 def test_a_constant_prediction_scores_0(name):
     constant = np.zeros(10, np.float32 if METRICS[name].regression else np.int64)
-    assert METRICS[name].function(constant, LABELS.astype(constant.dtype)) == 0
+    assert FUNCTIONS[name](constant, LABELS.astype(constant.dtype)) == 0
 
 
 def test_logits_become_classes_or_numbers():
-    assert predictions_of(np.array([[0.1, 0.2], [2, 1]]), ["no", "yes"]).tolist() == [1, 0]
-    assert predictions_of(np.array([[0.5], [4.5]]), None).tolist() == [0.5, 4.5]
+    classes, numbers = settings_of("t", ["accuracy"]), settings_of("t", ["pearson"])
+    logits = np.array([[0.1, 0.2], [2, 1]])
+    assert predictions_of(logits, classes).tolist() == [1, 0]
+    assert predictions_of(np.stack([logits, -logits]), classes).tolist() == [[1, 0], [0, 1]]
+    assert predictions_of(np.array([[0.5], [4.5]]), numbers).tolist() == [0.5, 4.5]
 
 
 def test_each_part_of_a_split_has_its_scores():
-    task = {"classes": ["no", "yes"], "metrics": ["accuracy", "f1"]}
+    task = settings_of("t", ["accuracy", "f1"])
     logits = np.eye(2)[PREDICTIONS]
     scores = score_all(task, logits, LABELS, {"matched": 6, "mismatched": 4})
     assert list(scores) == ["accuracy", "f1", "accuracy (mismatched)", "f1 (mismatched)"]
     assert scores["accuracy"] == pytest.approx(4 / 6)
     assert scores["accuracy (mismatched)"] == pytest.approx(3 / 4)
-    assert [shown(name) for name in scores] == ["accuracy", "F1", "accuracy (mismatched)", "F1 (mismatched)"]
+    assert [display_name(name) for name in scores] == ["accuracy", "F1", "accuracy (mismatched)", "F1 (mismatched)"]
 
 
 @given(st.sampled_from(sorted(METRICS)), st.lists(st.integers(0, 1), min_size=2, max_size=30), st.randoms())
@@ -64,6 +69,10 @@ def test_perfect_predictions_are_best(name, labels, random):
     labels = np.array([0, 1, *labels], np.float32 if METRICS[name].regression else np.int64)
     others = labels.copy()
     others[random.randrange(len(others))] = 1 - others[0]
-    best, other = (to_maximise(name, METRICS[name].function(these, labels)) for these in (labels, others))
+    best, other = (signed_score(name, FUNCTIONS[name](these, labels)) for these in (labels, others))
     assert best >= other
     assert score_names([name], ["all"]) == [name]
+
+
+def test_every_metric_has_a_function():
+    assert FUNCTIONS.keys() == METRICS.keys()
