@@ -43,7 +43,7 @@ def draw(task: TaskComparison) -> style.Drawing:
         bar = figure.colorbar(colours, ax=panels, location="bottom", aspect=30, pad=0.1 / rows, shrink=shrink)
         bar.set_label(style.axis_name("validation", task, 60).replace("\n", " "), fontsize=9)
         bar.ax.tick_params(labelsize=style.SMALL)
-        bar.ax.locator_params(nbins=5)
+        bar.ax.locator_params(nbins=6)
         bar.ax.grid(False)
     return style.Drawing(figure, *words(task))
 
