@@ -1,64 +1,30 @@
-"""Figures of comparisons written by hand: what they show, that their bytes are reproducible, and unusual cases."""
+"""Figures of comparisons written by hand: what they show, and that they stay legible in unusual cases."""
 
 import itertools
-import subprocess
-import sys
-import xml.etree.ElementTree as ElementTree
 
 import figures
 import pytest
-from comparisons import changed, comparison, mode_of, task
-from conftest import REPOSITORY, run
+from comparisons import changed
+from figure_tasks import LONG, make_task
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import colormaps
 from matplotlib.text import Text
 
-from finegrid.config.metrics import METRICS
-from finegrid.files import read_json, write_json
-from finegrid.records import as_json
-from finegrid.reporting.figures import curves, heatmap, names, parameters, retention, style, trials
-
-RATES, SIZES = ["1e-4", "3e-4"], [8, 16]
+from finegrid.reporting.figures import curves, heatmap, parameters, retention, style, trials
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Draw in the style of the figures, with few dots per inch."""
-    monkeypatch.setattr(style, "DPI", 30)
+def styled():
+    """Draw in the style of the figures."""
     with style.applied():
         yield
-
-
-def make_mode(name, scores, metric="accuracy", seeds=(0,), trainable=3330):
-    """Return a mode whose settings reach these scores, None where diverged; a seed adds a hundredth each."""
-    settings = dict(zip(itertools.product(SIZES, RATES), scores, strict=False))
-    known = {setting: score for setting, score in settings.items() if score is not None}
-    best = (max if METRICS[metric].higher_is_better else min)(known, key=known.get, default=None)
-    of_seeds = {
-        setting: None if score is None else [score + seed / 100 for seed in seeds]
-        for setting, score in settings.items()
-    }
-    return mode_of(name, of_seeds, trainable=(trainable - 2, 2), seeds=seeds, chosen=best)
-
-
-def make_task(modes: dict, name="imdb", metric="accuracy", test="no test split", **common):
-    """Return a task with modes by name: their scores, or the keyword arguments of `make_mode`."""
-    settings = {mode: values if isinstance(values, dict) else {"scores": values} for mode, values in modes.items()}
-    made = [make_mode(mode, **{"metric": metric, **common, **values}) for mode, values in settings.items()]
-    return task(name, made, [metric], test=test)
 
 
 def with_test_score(task, mode: int, score: float):
     """Return a task in which a mode reaches another test score, with an interval from 0.05 below to 0.03 above it."""
     place = f"modes.{mode}.chosen.test.{task.metric}"
     return changed(changed(task, f"{place}.mean", score), f"{place}.interval", (score - 0.05, score + 0.03))
-
-
-def texts(folder, name: str) -> list[str]:
-    """Return what is written in an SVG, whose text must still be text."""
-    root = ElementTree.parse(folder / f"{name}.svg").getroot()
-    return [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def drawn_texts(figure) -> list[str]:
@@ -232,9 +198,6 @@ def all_drawings(tasks):
     ]
 
 
-LONG = "a-name-of-exactly-one-hundred-letters_and_hyphens.which-is-the-longest-that-a-configuration-may-hold"
-
-
 @pytest.mark.filterwarnings("error")  # as constrained layout warns where axes collapse
 @pytest.mark.parametrize("count", [1, 12, 45])
 def test_however_many_modes_and_however_long_their_names_axes_stay_large_and_text_legible(count):
@@ -256,78 +219,3 @@ def test_panels_of_the_heat_map_and_their_titles_do_not_overlap():
     boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_title(loc="left")]
     assert len(boxes) == 7
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-
-
-# The files.
-
-
-def test_every_figure_is_written_and_listed_in_order(tmp_path):
-    modes = {"full": [0.8, 0.7], "a_b": [None, None], "1.5-x": [0.7], LONG: [0.6]}
-    tasks = [make_task(modes, "1_task"), make_task(modes, "mse", metric="mean_squared_error", seeds=(0, 1))]
-    figures.write(tasks, tmp_path)
-    index = read_json(tmp_path / "figures.json")
-    assert [each["name"] for each in index] == names(["1_task", "mse"])
-    assert [each.get("task") for each in index] == ["1_task"] * 3 + ["mse"] * 3 + [None, None]
-    assert all(each["caption"].endswith(".") and each["alt"] for each in index)
-    files = {f"{each['name']}.{form}" for each in index for form in ("svg", "pdf", "png")}
-    assert {path.name for path in tmp_path.iterdir()} == files | {"figures.json"}
-    assert {"full", "a_b", "1.5-x"} <= set(texts(tmp_path, "heatmap_1_task"))
-    assert {"full", "1.5-x"} <= set(texts(tmp_path, "trials_mse"))
-    starts = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
-    for name in files:
-        assert (tmp_path / name).read_bytes().startswith(starts[name[-4:]])
-
-
-def test_where_everything_diverged_each_figure_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "FORMATS", ["svg"])
-    figures.write([make_task({"full": [None, None], "lora": [None]})], tmp_path)
-    for name in names(["imdb"]):
-        assert any("diverged" in text for text in texts(tmp_path, name)), name
-
-
-def test_one_setting_of_one_mode(tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "FORMATS", ["svg"])
-    figures.write([make_task({"lora": [0.8]})], tmp_path)
-    assert "★ 0.800" in texts(tmp_path, "heatmap_imdb")
-    assert "Approximate: settings are drawn with replacement from the grid that was run." in texts(
-        tmp_path, "trials_imdb"
-    )
-    assert "No shares to draw: imdb (no mode is called full)." in texts(tmp_path, "retention")
-
-
-def test_the_same_comparison_gives_the_same_bytes_in_another_process(tmp_path, monkeypatch):
-    made = comparison([make_task({"full": [0.8, None], "lora": [0.7, 0.6]}, seeds=(0, 1))])
-    write_json(tmp_path / "comparison.json", as_json(made))
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\n")  # the user's own, which has no effect
-    command = (sys.executable, REPOSITORY / "scripts/figures.py", "comparison.json", "--output", "one")
-    done = run(*command, cwd=tmp_path, PYTHONHASHSEED="1", SOURCE_DATE_EPOCH="1")
-    assert (done.returncode, done.stderr) == (0, "")
-    monkeypatch.undo()  # as many dots per inch as there
-    with style.applied():
-        figures.write(made.tasks, tmp_path / "two")
-    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
-    assert one == two
-
-
-def test_nothing_is_left_of_a_figure_that_cannot_be_written(tmp_path, monkeypatch):
-    (tmp_path / "retention.svg").write_text("old")
-
-    def fail(figure, path, **_):
-        path.write_text("half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(style.Figure, "savefig", fail)
-    with pytest.raises(OSError, match="disk full"):
-        style.save(style.only_text("title", "text").figure, tmp_path, "retention")
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"retention.svg": "old"}
-
-
-def test_no_comparison_is_told_in_one_line(tmp_path):
-    command = (sys.executable, REPOSITORY / "scripts/figures.py", "none.json", "--output", "figures")
-    done = run(*command, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, "error: none.json: no such file\n")
-
-
-def test_the_names_are_known_without_matplotlib():
-    code = "import sys; import finegrid.reporting.figures; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY / "scripts", check=False).returncode == 0
