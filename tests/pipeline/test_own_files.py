@@ -99,4 +99,4 @@ def test_a_missing_file_is_told_before_anything_runs(own_run):
     path.write_text(CONFIG.replace("data/test.csv", "data/nowhere.csv"))
     done = snakemake(own_run, "--dry-run", config="config/missing.yaml")
     assert done.returncode != 0
-    assert "tasks.stars.files: there is no file 'data/nowhere.csv'" in done.stderr
+    assert "tasks.stars.files: there is no file 'data/nowhere.csv'" in done.stdout + done.stderr
