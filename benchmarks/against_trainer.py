@@ -19,15 +19,17 @@ from pathlib import Path
 
 import tabulate
 import torch
-import yaml
-from safetensors.numpy import load_file
 
+from finegrid.config.cell import plans
+from finegrid.config.definition import Config
+from finegrid.config.modes import EVERYTHING
+from finegrid.config.resolve import read_configfile, resolve_config
+from finegrid.data.tokens import load_split
+from finegrid.errors import InputError
+from finegrid.records import Metrics
 from finegrid.training import environment
-from finegrid.config import cell as grid
-from finegrid.config.definition import complete, plans
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 WORKLOADS = ["config/config.yaml", "benchmarks/mrpc.yaml", "benchmarks/imdb512.yaml"]
 CORES = len(os.sched_getaffinity(0))
 # BERT-tiny: weights of its two layers; hidden size times layers.
@@ -43,11 +45,11 @@ def main() -> None:
     rate = product_rate()
     workloads = []
     for path in arguments.configs:
-        config = yaml.safe_load((REPOSITORY / path).read_text())
-        if "mirror" in config and not Path(config["mirror"]).is_dir():
-            print(f"SKIPPED {path}: there is no mirror in {config['mirror']}", flush=True)
+        try:
+            config = resolve_config(read_configfile(REPOSITORY / path), path)
+        except InputError as error:  # there is no mirror
+            print(f"SKIPPED {error}", flush=True)
             continue
-        config = complete(config, SCHEMA, path)
         workloads.append({"config": path, **time_workload(path, config, arguments.repeats, rate)})
 
     result = {
@@ -64,7 +66,7 @@ def main() -> None:
     (output / "against_trainer.md").write_text(table + "\n")
 
 
-def time_workload(path: str, config: dict, repeats: int, rate: float) -> dict:
+def time_workload(path: str, config: Config, repeats: int, rate: float) -> dict:
     """Run the contenders in turns; return for each the medians and all that was measured."""
     runs = {"finegrid": [], "Trainer, plain": [], "Trainer, best": []}
     for repeat in range(repeats):
@@ -91,23 +93,23 @@ def time_workload(path: str, config: dict, repeats: int, rate: float) -> dict:
     return {"cells": len(runs["finegrid"][0]["accuracy"]), **work, "contenders": result}
 
 
-def run_finegrid(path: str, config: dict, folder: str) -> dict:
+def run_finegrid(path: str, config: Config, folder: str) -> dict:
     """Run a grid, up to its validation scores, in a fresh copy of the repository."""
     names = ["config", "benchmarks", "models", "profiles", "scripts", "workflow", "Snakefile", "environment.yml"]
     for name in names:
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy2
         copy(REPOSITORY / name, Path(folder, name))
     command = [Path(sys.executable).parent / "snakemake", "--cores", "all", "--until", "finetune"]
-    command += ["--configfile", path, "--config", f"mirror={Path(config['mirror']).resolve()}"]
+    command += ["--configfile", path, "--config", f"mirror={Path(config.mirror).resolve()}"]
     started = time.perf_counter()
     run(command, folder)
     seconds = time.perf_counter() - started
-    results = [json.loads(file.read_text()) for file in sorted(Path(folder, "results").rglob("metrics.json"))]
+    results = [Metrics.read(file) for file in sorted(Path(folder, "results").rglob("metrics.json"))]
     return {
         "seconds": seconds,
-        "accuracy": {grid.canonical_json(each["cell"]): each["validation"]["last"]["score"] for each in results},
-        "peak_memory_bytes": max(each["cost"]["peak_memory_bytes"] for each in results),
-        "startup_seconds": [each["cost"]["startup_seconds"] for each in results],
+        "accuracy": {each.cell.folder("").as_posix(): each.validation.last.score for each in results},
+        "peak_memory_bytes": max(each.cost.peak_memory_bytes for each in results),
+        "startup_seconds": [each.cost.startup_seconds for each in results],
     }
 
 
@@ -126,7 +128,7 @@ def run_trainer(path: str, kind: str, folder: str) -> dict:
     cells = [cell for output in outputs for cell in output["cells"]]
     return {
         "seconds": seconds,
-        "accuracy": {grid.canonical_json(each["cell"]): each["accuracy"] for each in cells},
+        "accuracy": {each["cell"]: each["accuracy"] for each in cells},
         "peak_memory_bytes": max(output["peak_memory_bytes"] for output in outputs),
         "cell_seconds": [each["seconds"] for each in cells],
     }
@@ -143,7 +145,7 @@ def run(command, folder) -> str:
     return done.stdout
 
 
-def useful_work(config: dict, folder: str) -> dict:
+def useful_work(config: Config, folder: str) -> dict:
     """Count the tokens that a grid trains on, and the multiplications and additions that they need.
 
     A product with a weight takes 2 per token and weight, attention 4 per pair of a text's tokens and hidden
@@ -153,11 +155,10 @@ def useful_work(config: dict, folder: str) -> dict:
     """
     tokens = flops = 0
     for plan in plans(config):
-        (data,) = Path(folder, "results").glob(f"*/data/{plan['task']}/train.safetensors")
-        lengths = load_file(data)["offsets"]
-        lengths = lengths[1:] - lengths[:-1]
-        passes = len(grid.cells(plan)) * plan["config"]["epochs"]
-        of_weights = 3 if plan["config"]["train"] == [".*"] else 2
+        split, _ = load_split(Path(folder, "results", config.run, "data", plan.task.name), "train")
+        lengths = split.lengths
+        passes = len(plan.cells()) * config.training.epochs
+        of_weights = 3 if plan.mode.train == tuple(EVERYTHING) else 2
         tokens += passes * int(lengths.sum())
         flops += passes * int((2 * of_weights * WEIGHTS * lengths + 3 * 4 * ATTENTION * lengths**2).sum())
     return {"tokens": tokens, "flops": flops}

@@ -6,7 +6,6 @@ Trains one setting of config/config.yaml with each of the seeds, both ways, and 
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -15,89 +14,83 @@ import time
 from pathlib import Path
 
 import torch
-import yaml
 
-from finegrid.training import loop as engine
-from finegrid.training import environment
-from finegrid.config import cell as grid
-from finegrid.modeling import classifier as models
-from finegrid.config.definition import complete, plan
+from finegrid.config.cell import Cell, Plan, plans
+from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.data.tokens import load_split
 from finegrid.evaluation.metrics import score_all
+from finegrid.files import canonical_json
+from finegrid.modeling.classifier import load_classifier
+from finegrid.modeling.trainable import apply_mode
+from finegrid.records import as_json
+from finegrid.training import environment, fast
+from finegrid.training.loop import train
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="config/config.yaml", help="default: %(default)s")
     parser.add_argument("--mode", default="full", help="default: %(default)s")
     parser.add_argument("--learning-rate", default="3e-4", help="default: %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    source = "config/config.yaml"
-    config = complete(
-        yaml.safe_load((REPOSITORY / source).read_text()), REPOSITORY / "workflow/schemas/config.schema.yaml", source
-    )
-    settings = plan(config, "imdb", arguments.mode)["config"]
-    results = {"mode": arguments.mode, "learning_rate": arguments.learning_rate, "batch_size": config["batch_sizes"][0]}
+    config = resolve_config(read_configfile(REPOSITORY / arguments.config), arguments.config)
+    plan = next(plan for plan in plans(config) if plan.mode.name == arguments.mode)
+    batch_size = plan.batch_sizes[0]
+    accuracies, seconds = ({name: [] for name in DTYPES} for _ in range(2))
     with tempfile.TemporaryDirectory() as folder:
-        prepare(settings, folder)
+        prepare(plan, folder)
         for seed in range(arguments.seeds):
-            for dtype in (torch.float32, torch.bfloat16):
-                name = str(dtype).removeprefix("torch.")
+            for name, dtype in DTYPES.items():
                 started = time.perf_counter()
-                accuracy = train(settings, folder, config["batch_sizes"][0], arguments.learning_rate, seed, dtype)
-                result = results.setdefault(name, {"accuracy": [], "seconds": []})
-                result["accuracy"].append(accuracy)
-                result["seconds"].append(round(time.perf_counter() - started, 1))
-    for name in ("float32", "bfloat16"):
-        scores = results[name]["accuracy"]
-        results[name] |= {"mean": round(statistics.mean(scores), 4), "deviation": round(statistics.stdev(scores), 4)}
-    pairs = zip(results["bfloat16"]["accuracy"], results["float32"]["accuracy"], strict=True)
-    differences = [bfloat16 - float32 for bfloat16, float32 in pairs]
-    results["difference"] = {
-        "mean": round(statistics.mean(differences), 4),
-        "standard_error": round(statistics.stdev(differences) / len(differences) ** 0.5, 4),
+                accuracies[name].append(accuracy(plan.cell(batch_size, arguments.learning_rate, seed), folder, dtype))
+                seconds[name].append(round(time.perf_counter() - started, 1))
+    differences = [half - single for half, single in zip(accuracies["bfloat16"], accuracies["float32"], strict=True)]
+    result = {
+        "mode": arguments.mode,
+        "learning_rate": arguments.learning_rate,
+        "batch_size": batch_size,
+        **{
+            name: {"accuracy": accuracies[name], "seconds": seconds[name], **spread(accuracies[name])}
+            for name in DTYPES
+        },
+        "difference": spread(differences),
+        "bfloat16_in_hardware": environment.choose_dtype("cpu") == torch.bfloat16,
     }
-    results["bfloat16_in_hardware"] = environment.choose_dtype("cpu") == torch.bfloat16
-    print(json.dumps(results, indent=1))
+    print(json.dumps(result, indent=1))
 
 
-def prepare(settings: dict, folder: str) -> None:
-    """Make the backbone and the data, as the rules do."""
-    model, task = grid.canonical_json(settings["model"]), grid.canonical_json(settings["task"])
-    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")}
-    for name, argument, *more in (("backbone", model), ("prepare", task, "--tokenizer", f"{folder}/backbone")):
-        script = REPOSITORY / "scripts" / f"{name}.py"
-        command = [sys.executable, script, argument, *more, "--output", f"{folder}/{name}"]
-        subprocess.run(command, env=environ, check=True)
+def spread(values: list[float]) -> dict[str, float]:
+    """Return mean, standard deviation and the mean's standard error."""
+    deviation = statistics.stdev(values)
+    figures = {"mean": statistics.mean(values), "sd": deviation, "standard_error": deviation / len(values) ** 0.5}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
-def train(settings: dict, folder: str, batch_size: int, learning_rate: str, seed: int, dtype: torch.dtype) -> float:
+def prepare(plan: Plan, folder: str) -> None:
+    """Make the base model and the data, as the rules do."""
+    model, task = canonical_json(as_json(plan.model)), canonical_json(as_json(plan.task))
+    base_model = ["--base-model", f"{folder}/base_model"]
+    for script, *arguments in (["base_model", model], ["prepare", task, *base_model]):
+        command = [sys.executable, REPOSITORY / "scripts" / f"{script}.py", *arguments]
+        subprocess.run([*command, "--output", f"{folder}/{script}"], check=True)
+
+
+def accuracy(cell: Cell, folder: str, dtype: torch.dtype) -> float:
     """Train one cell; return its validation score after the last epoch."""
     train_split, _ = load_split(Path(folder, "prepare"), "train")
     validation_split, stats = load_split(Path(folder, "prepare"), "validation")
-    model, _ = models.load_classifier(Path(folder, "backbone"), models.outputs_of(settings["task"]), seed)
-    models.apply_mode(model, settings, seed)
-    models.place(model, "cpu")
-    for _ in engine.train(
-        model,
-        train_split,
-        batch_size=batch_size,
-        learning_rate=float(learning_rate),
-        epochs=settings["epochs"],
-        weight_decay=settings["weight_decay"],
-        warmup=settings["warmup"],
-        max_grad_norm=settings["max_grad_norm"],
-        seed=seed,
-        device="cpu",
-        dtype=dtype,
-    ):
+    model, _ = load_classifier(Path(folder, "base_model"), cell.task.num_labels, cell.seed)
+    apply_mode(model, cell.mode, cell.seed)
+    engine = fast.enable(model, train_split, "cpu", dtype, cell.seed, cell.training.weight_decay)
+    for _ in train(engine, cell.training, cell.batch_size, float(cell.learning_rate), cell.seed):
         pass
-    logits = engine.predict(model, validation_split, "cpu", dtype)
-    scores = score_all(settings["task"], logits, validation_split.labels.numpy(), stats["parts"])
-    return scores[settings["task"]["metrics"][0]]
+    scores = score_all(cell.task, engine.predict(validation_split), validation_split.labels.numpy(), stats.parts)
+    return scores[cell.task.metrics[0]]
 
 
 if __name__ == "__main__":
