@@ -106,7 +106,7 @@ def time_left(found: Survey) -> str:
     left = sum(map(expected, found.waiting))
     left += sum(expected(each.cell) * (1 - each.epoch / each.cell.training.epochs) for each in found.running)
     at_once = len(found.running) or 1
-    return f"about {duration(left / at_once)} at {at_once} cell{'s' if at_once > 1 else ''} at a time"
+    return f"about {duration(left / at_once)}, {at_once} cell{'s' if at_once > 1 else ''} at a time"
 
 
 def kind_of(cell: Cell) -> tuple[str, str, int]:

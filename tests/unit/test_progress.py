@@ -1,0 +1,136 @@
+"""The state of a grid, as progress.py shows it."""
+
+import json
+import sys
+
+import progress
+import pytest
+import yaml
+from conftest import REPOSITORY, run
+from handmade import metrics_of, write_cell
+
+from finegrid.config.cell import plans
+from finegrid.config.resolve import resolve_config
+from finegrid.files import write_json
+from finegrid.records import EpochScore, Progress, as_json
+from finegrid.training import progress as signs
+
+NOW = 1_000_000.0
+CONFIG = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
+
+
+@pytest.fixture
+def grid(tmp_path, monkeypatch):
+    """The configuration of a grid of four cells, of 4 epochs each, and these cells by mode and learning rate."""
+    monkeypatch.chdir(tmp_path)
+    config = resolve_config({**CONFIG, "training": {"epochs": 4}}, "smoke.yaml")
+    return config, {(plan.mode.name, cell.learning_rate): cell for plan in plans(config) for cell in plan.cells()}
+
+
+def folder_of(cell):
+    return cell.folder("results/smoke")
+
+
+def begin(cell, **fields) -> None:
+    """Write progress.json of a cell."""
+    made = {"epoch": 1, "loss": 0.51234, "score": 0.75, "started": NOW - 130, "updated": NOW - 65, **fields}
+    write_json(folder_of(cell) / "progress.json", as_json(Progress(cell=cell, **made)))
+
+
+def finish(cell, seconds: float, score: float | None = 0.8) -> None:
+    """Write the result of a cell that took so many seconds."""
+    write_cell("results/smoke", metrics_of(cell, score, seconds=seconds))
+
+
+def shown(config) -> str:
+    return progress.render(progress.survey(config), NOW)
+
+
+def test_a_running_grid(grid):
+    config, cells = grid
+    finish(cells["full", "1e-3"], 100)
+    begin(cells["full", "3e-4"])
+    begin(cells["bitfit", "3e-4"], updated=NOW - 7300, epoch=0, loss=None, score=None)
+    # full has 3/4 of 100 s to go; of bitfit nothing is known, so two cells of 100 s: 275 s, by two cells.
+    assert shown(config).splitlines() == [
+        "4 cells: 1 done, 2 running, 1 waiting",
+        "Time left: about 2 min 18 s, 2 cells at a time",
+        "",
+        "task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
+        "------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
+        "imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
+        "imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
+    ]
+
+
+def test_the_time_left_is_that_of_like_cells_and_not_of_diverged_ones(grid):
+    config, cells = grid
+    finish(cells["full", "1e-3"], 1000)
+    finish(cells["full", "3e-4"], 500)
+    begin(cells["bitfit", "3e-4"], epoch=2)
+    finish(cells["bitfit", "1e-3"], 40)
+    assert "about 20 s, 1 cell at a time" in shown(config)
+    metrics_of(cells["bitfit", "1e-3"], None, seconds=10).write(folder_of(cells["bitfit", "1e-3"]) / "metrics.json")
+    assert "3 done (1 diverged), 1 running, 0 waiting" in shown(config)
+    assert "about 6 min 15 s, 1 cell at a time" in shown(config)  # half of the mean of the others
+
+
+def test_nothing_is_known_before_a_cell_is_done(grid):
+    assert shown(grid[0]) == "4 cells: 0 done, 0 running, 4 waiting\nTime left: not known before a cell is done"
+
+
+def test_a_finished_grid_is_one_line(grid):
+    config, cells = grid
+    for cell in cells.values():
+        finish(cell, 10)
+    assert shown(config) == "4 cells: 4 done, 0 running, 0 waiting"
+
+
+def test_results_and_signs_of_other_settings_do_not_count(grid):
+    config, cells = grid
+    finish(cells["full", "1e-3"], 100)
+    begin(cells["full", "3e-4"])
+    other = resolve_config({**CONFIG, "training": {"epochs": 3}}, "smoke.yaml")
+    assert [len(state) for state in progress.survey(config)] == [2, 1, 1]
+    assert [len(state) for state in progress.survey(other)] == [4, 0, 0]
+
+
+def test_a_damaged_result_is_not_done(grid):
+    config, cells = grid
+    finish(cells["full", "1e-3"], 100)
+    path = folder_of(cells["full", "1e-3"]) / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "total": 1}))
+    assert [len(state) for state in progress.survey(config)] == [4, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (90000, "1 d 1 h")]
+)
+def test_duration(seconds, text):
+    assert progress.duration(seconds) == text
+
+
+def test_what_training_writes_is_what_is_read(grid):
+    config, cells = grid
+    cell = cells["full", "3e-4"]
+    signs.write(folder_of(cell), cell, signs.Found(), seconds=0)
+    [first] = progress.survey(config).running
+    assert (first.cell, first.epoch, first.loss, first.score) == (cell, 0, None, None)
+    score = EpochScore(epoch=1, score=0.5, scores={"accuracy": 0.5}, loss=0.6)
+    found = signs.Found().after(score, [(1, 0.9), (2, 0.7)], tokens=100, seconds=8)
+    signs.write(folder_of(cell), cell, found, seconds=9)
+    [second] = progress.survey(config).running
+    assert (second.epoch, second.loss, second.score) == (1, 0.7, 0.5)
+    assert second.updated - second.started == pytest.approx(9, abs=0.01)
+    signs.remove(folder_of(cell))
+    assert progress.survey(config).running == []
+
+
+def test_a_missing_configuration_is_named(tmp_path):
+    done = run(sys.executable, progress.__file__, "--configfile", "config/none.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: config/none.yaml: no such file\n")
+
+
+def test_it_does_without_torch():
+    code = "import sys; sys.path.insert(0, 'scripts'); import progress; sys.exit('torch' in sys.modules)"
+    assert run(sys.executable, "-c", code, cwd=REPOSITORY).returncode == 0
