@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -285,11 +285,8 @@ def test_two_runs_share_a_mirror_and_a_lock_file(server, tmp_path):
         arguments = command(tmp_path, wanted[index], f"{index}.json")
         results[index] = run(sys.executable, *arguments, cwd=REPOSITORY, **hub_environment(server, tmp_path / "cache"))
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(work, range(2)))
     assert [results[index].returncode for index in range(2)] == [0, 0], results
     assert set(json.loads((tmp_path / "0.json").read_text())) == {GLUE}
     lock = json.loads((tmp_path / "lock.json").read_text())
