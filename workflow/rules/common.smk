@@ -19,7 +19,6 @@ CHOSEN = f"{RUN}/{CHOSEN_FOLDER}"
 PLANS = {plan.key: plan for plan in plans(CONFIG)}
 HUB_FILES = hub_files(CONFIG)
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")
-SCRIPTS = HOME / "scripts"
 TEMPLATES = HOME / "workflow" / "report"
 # The Python that runs Snakemake, whether or not its environment is activated; with conda that of the rule's own.
 with_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -39,6 +38,16 @@ def literal(value):
 def compact_json(record):
     """Spell a typed object as JSON for a command line."""
     return canonical_json(as_json(record))
+
+
+def run_script(name):
+    """Return the param that runs a script.
+
+    As a function of `output` it is not among the params that make a job stale: the same script in another folder, by
+    another Python, is the same script. The param `code` says what is in it.
+    """
+    command = f"{PYTHON} {shlex.quote(str(HOME / 'scripts' / f'{name}.py'))}"
+    return lambda wildcards, output: command
 
 
 def plan_of(wildcards):

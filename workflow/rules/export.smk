@@ -19,13 +19,14 @@ rule submit:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("submit"),
         results=subpath(output[0], ancestor=2),
         tasks=HIDDEN,
         code=code_hash("submit"),
     message:
         "Writing the predictions of {wildcards.mode} for the hidden test labels"
     shell:
-        "{PYTHON} {SCRIPTS:q}/submit.py {params.results:q} --tasks {params.tasks:q} --mode {wildcards.mode:q}"
+        "{params.run} {params.results:q} --tasks {params.tasks:q} --mode {wildcards.mode:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 
@@ -49,13 +50,14 @@ rule export_model:
         mem_mb=2000,
         runtime="1h",
     params:
+        run=run_script("export"),
         results=subpath(input.best, ancestor=4),
         base_model=subpath(input.model, parent=True),
         code=code_hash("export"),
     message:
         "{wildcards.task}: exporting the chosen {wildcards.mode} model"
     shell:
-        "{PYTHON} {SCRIPTS:q}/export.py {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
+        "{params.run} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 
@@ -64,4 +66,4 @@ rule export:
         mode_files(rules.export_model.output[0], PLANS.values()),
     localrule: True
     message:
-        "The chosen models are in {RUN}/export"
+        f"The chosen models are in {RUN}/export"

@@ -39,6 +39,7 @@ rule inputs:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("inputs"),
         data=subpath(input.stats, parent=True),
         base_model=subpath(input.tokenizer, parent=True),
         folder=subpath(output.page, parent=True),
@@ -46,7 +47,7 @@ rule inputs:
     message:
         "{wildcards.task}: showing what the model reads"
     shell:
-        "{PYTHON} {SCRIPTS:q}/inputs.py {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}"
+        "{params.run} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}"
         " >{log:q} 2>&1"
 
 
@@ -68,6 +69,7 @@ rule compare:
     resources:
         mem_mb=2000,
     params:
+        run=run_script("compare"),
         results=subpath(output.comparison, parent=True),
         tasks=list(CONFIG.tasks),
         modes=list(CONFIG.modes),
@@ -76,7 +78,7 @@ rule compare:
     message:
         "Comparing the modes"
     shell:
-        "{PYTHON} {SCRIPTS:q}/compare.py {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
+        "{params.run} {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
         " {params.partial} --output {output.comparison:q} >{log:q} 2>&1"
 
 
@@ -108,12 +110,13 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("tables"),
         folder=subpath(output[0], parent=True),
         code=code_hash("tables"),
     message:
         "Writing the tables"
     shell:
-        "{PYTHON} {SCRIPTS:q}/tables.py {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        "{params.run} {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
         " >{log:q} 2>&1"
 
 
@@ -158,7 +161,7 @@ rule partial:
         rules.tables_partial.output,
     localrule: True
     message:
-        "The tables of the complete modes are in {RUN}/partial/tables"
+        f"The tables of the complete modes are in {RUN}/partial/tables"
 
 
 FIGURES = expand(f"{RUN}/figures/{{name}}.{{format}}", name=figures.names(CONFIG.tasks), format=figures.FORMATS)
@@ -182,12 +185,13 @@ rule figures:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("figures"),
         folder=subpath(output[0], parent=True),
         code=code_hash("figures"),
     message:
         "Drawing the figures"
     shell:
-        "{PYTHON} {SCRIPTS:q}/figures.py {input.comparison:q} --output {params.folder:q} >{log:q} 2>&1"
+        "{params.run} {input.comparison:q} --output {params.folder:q} >{log:q} 2>&1"
 
 
 DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]  # as data, and to be read
@@ -205,12 +209,13 @@ rule discuss:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("discuss"),
         folder=subpath(output[0], parent=True),
         code=code_hash("discuss"),
     message:
         "Discussing the numbers"
     shell:
-        "{PYTHON} {SCRIPTS:q}/discuss.py {input.comparison:q} --published {input.published:q}"
+        "{params.run} {input.comparison:q} --published {input.published:q}"
         " --output {params.folder:q} >{log:q} 2>&1"
 
 
@@ -235,11 +240,12 @@ rule report:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("report"),
         results=subpath(input.comparison, parent=True),
         configuration=literal(compact_json(CONFIG)),
         code=code_hash("report"),
     message:
         "Writing the report"
     shell:
-        "{PYTHON} {SCRIPTS:q}/report.py {params.results:q} --configuration {params.configuration:q}"
+        "{params.run} {params.results:q} --configuration {params.configuration:q}"
         " --output {output:q} >{log:q} 2>&1"

@@ -27,12 +27,13 @@ rule select:
     conda:
         "../../environment.yml"
     params:
+        run=run_script("select_setting"),
         results=subpath(output.best, ancestor=4),
         code=code_hash("select_setting"),
     message:
         "{wildcards.task}: selecting the best setting of {wildcards.mode} by validation"
     shell:
-        "{PYTHON} {SCRIPTS:q}/select_setting.py {input.plan:q} --results {params.results:q} --output {output.best:q}"
+        "{params.run} {input.plan:q} --results {params.results:q} --output {output.best:q}"
         " >{log:q} 2>&1"
 
 
@@ -61,6 +62,7 @@ rule evaluate:
         mem_mb=2000,
         runtime="1h",
     params:
+        run=run_script("evaluate"),
         results=subpath(input.best, ancestor=4),
         base_model=subpath(input.model, parent=True),
         data=subpath(input.test, parent=True),
@@ -68,7 +70,7 @@ rule evaluate:
     message:
         "{wildcards.task}: testing the chosen setting of {wildcards.mode}"
     shell:
-        "{PYTHON} {SCRIPTS:q}/evaluate.py {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
+        "{params.run} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
         " --data {params.data:q} --output {output.test:q} --threads {threads} >{log:q} 2>&1"
 
 
