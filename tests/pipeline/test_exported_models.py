@@ -1,0 +1,141 @@
+"""The chosen model as a transformers folder: it predicts what its cell predicted, and follows the choice."""
+
+import itertools
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import edit_config, edit_result, planned_jobs, snakemake
+from huggingface_hub import ModelCard
+from safetensors.numpy import load_file
+from transformers import AutoTokenizer, pipeline
+
+from finegrid.config.cell import Cell
+from finegrid.config.definition import Draw
+from finegrid.config.tasks import TASKS
+from finegrid.data import reviews
+from finegrid.files import check_sha256, read_json
+from finegrid.records import Evaluation, Metrics
+
+RESULTS = "results/smoke"
+CELLS = f"{RESULTS}/cells/imdb"
+EXPORT = f"{RESULTS}/export/imdb"
+# bfloat16 keeps 8 bits: the stored logits come from its products, an exported model computes in float32.
+TOLERANCE = 0.02
+
+
+@pytest.fixture(scope="module")
+def exported(smoke_run, tmp_path_factory) -> Path:
+    """A copy of the finished smoke run with its exported models. Not to be changed."""
+    folder = tmp_path_factory.mktemp("export") / "run"
+    shutil.copytree(smoke_run, folder)
+    done = snakemake(folder, "export")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def exported_cell(run_folder: Path, mode: str) -> Cell:
+    return Cell.model_validate(read_json(run_folder / EXPORT / mode / "provenance.json", "cell"))
+
+
+def cell_folder(run_folder: Path, mode: str) -> Path:
+    return exported_cell(run_folder, mode).folder(run_folder / RESULTS)
+
+
+def validation_texts(run_folder: Path) -> list[str]:
+    """Return the text of each row of the prepared validation split, found by its tokens."""
+    tokenizer = AutoTokenizer.from_pretrained(run_folder / RESULTS / "base_model")
+    drawn = Draw(**TASKS["imdb"]["validation_from_train"])
+    texts = reviews.load_reviews(drawn)["validation"]["text"][:]
+    ids = tokenizer(texts, truncation=True, max_length=16)["input_ids"]
+    by_tokens = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
+    split = load_file(run_folder / RESULTS / "data/imdb/validation.safetensors")
+    rows = itertools.pairwise(split["offsets"].tolist())
+    return [by_tokens[tuple(split["input_ids"][start:end].tolist())] for start, end in rows]
+
+
+@pytest.mark.parametrize("mode", ["full", "bitfit"])
+def test_it_predicts_what_its_cell_predicted(exported, mode):
+    texts = validation_texts(exported)
+    stored = load_file(cell_folder(exported, mode) / "validation.safetensors")["logits"]
+    predict = pipeline("text-classification", model=str(exported / EXPORT / mode), truncation=True, device="cpu")
+    answers = predict(texts, top_k=None, function_to_apply="none")
+    logits = [[{a["label"]: a["score"] for a in answer}[name] for name in ("neg", "pos")] for answer in answers]
+    assert len(logits) == len(stored) == 32
+    for row, expected in zip(logits, stored, strict=True):
+        assert row == pytest.approx(expected, abs=TOLERANCE)
+    assert abs(np.roll(logits, 1, axis=0) - stored).max() > TOLERANCE  # another row's logits would not pass
+
+
+def test_the_readmes_lines_run(exported, monkeypatch, capsys):
+    (lines,) = re.findall(r"^```python\n(.*?)^```", (exported / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert "results/default/export/" in lines
+    monkeypatch.chdir(exported)
+    exec(lines.replace("results/default/", f"{RESULTS}/"), {})
+    assert re.match(r"\[\{'label': '(neg|pos)', 'score': 0\.\d+\}\]\n", capsys.readouterr().out)
+
+
+def test_the_folder_is_standard_whole_and_readable(exported):
+    folder = exported / EXPORT / "full"
+    for name, sha256 in read_json(folder / "provenance.json", "files").items():
+        check_sha256(folder / name, sha256)
+        assert (folder / name).stat().st_mode & 0o044 == 0o044
+    config = read_json(folder / "config.json")
+    assert config["id2label"] == {"0": "neg", "1": "pos"}
+    assert config["label2id"] == {"neg": 0, "pos": 1}
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    tensors = load_file(folder / "model.safetensors")
+    assert {str(tensor.dtype) for tensor in tensors.values()} == {"float32"}
+    trained = load_file(cell_folder(exported, "full") / "trained.safetensors")
+    assert trained.keys() == tensors.keys()
+    assert all((tensors[name] == trained[name]).all() for name in trained)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer("word " * 600, truncation=True)["input_ids"]) == 16
+
+
+@pytest.mark.parametrize("mode", ["full", "bitfit"])
+def test_the_card_has_the_scores_of_the_run(exported, mode):
+    cell = exported_cell(exported, mode)
+    metrics = Metrics.read(cell_folder(exported, mode) / "metrics.json")
+    evaluation = Evaluation.read(exported / CELLS / mode / "chosen/test.json")
+    [test] = [each.scores["accuracy"] for each in evaluation.cells if each.seed == cell.seed]
+    card = ModelCard.load(exported / EXPORT / mode / "README.md")
+    assert card.data.base_model == "bundled-bert-tiny"
+    scores = {result.dataset_split: result.metric_value for result in card.data.eval_results}
+    assert scores == {"validation": metrics.validation.last.score, "test": test}
+    for path in (exported / CELLS / mode).glob("*/metrics.json"):
+        each = Metrics.read(path)
+        (line,) = [line for line in card.text.splitlines() if f" {each.cell.learning_rate} |" in line]
+        assert f"{each.validation.last.score:.3f}" in line
+
+
+def test_it_follows_the_choice(exported, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(exported, folder)
+    assert planned_jobs(folder, "export") == {}
+    chosen = read_json(folder / EXPORT / "full/provenance.json", "cell")
+    (other,) = [path for path in (folder / CELLS / "full").glob("*/metrics.json") if read_json(path, "cell") != chosen]
+    validation = read_json(other, "validation")
+    validation["last"]["score"] = 1.0
+    metrics = edit_result(other, validation=validation)
+    done = snakemake(folder, f"{EXPORT}/full")
+    assert done.returncode == 0, done.stderr
+    assert read_json(folder / EXPORT / "full/provenance.json", "cell") == metrics["cell"]
+    tensors, trained = (
+        load_file(path) for path in (folder / EXPORT / "full/model.safetensors", other.with_name("trained.safetensors"))
+    )
+    assert all((tensors[name] == trained[name]).all() for name in trained)
+
+
+def test_a_diverged_mode_is_exported_as_a_folder_that_says_so(finished):
+    edit_config(finished, lambda config: config["modes"].update(full={"learning_rates": ["1e30"]}))
+    done = snakemake(finished, "export")
+    assert done.returncode == 0, done.stderr
+    files = {path.name for path in (finished / EXPORT / "full").iterdir()}
+    assert files == {"README.md", "provenance.json", ".snakemake_timestamp"}
+    assert "model.safetensors" in {path.name for path in (finished / EXPORT / "bitfit").iterdir()}
+    log = (finished / RESULTS / "logs/export/imdb/full.log").read_text()
+    assert log == "nothing to export of imdb, full: every setting diverged\n"
+    assert planned_jobs(finished, "export") == {}
