@@ -139,6 +139,7 @@ use rule compare as compare_partial with:
     log:
         f"{RUN}/logs/compare_partial.log",
     params:
+        run=run_script("compare"),
         results=subpath(output.comparison, ancestor=2),
         tasks=list(CONFIG.tasks),
         modes=list(CONFIG.modes),
