@@ -14,11 +14,6 @@ def pipeline(tmp_path_factory):
     return copy_pipeline(tmp_path_factory.mktemp("broken") / "clone")
 
 
-def break_seeds(pipeline, name, content="seeds: [1]\n"):
-    """Copy the smoke configuration to a file, `seeds` given twice."""
-    (pipeline / name).write_text((pipeline / SMOKE).read_text() + content)
-
-
 def test_snakemake_stops_with_the_line_that_names_key_value_and_what_is_allowed(pipeline):
     (pipeline / "my.yaml").write_bytes((pipeline / SMOKE).read_bytes())
     edit_config(pipeline, lambda config: config.update(batch_sizes=[0]), "my.yaml")
@@ -31,10 +26,11 @@ def test_snakemake_stops_with_the_line_that_names_key_value_and_what_is_allowed(
 
 @pytest.mark.parametrize("name", ["my.yaml", "config/config.yaml"])
 def test_a_key_that_stands_there_twice_is_told_which_snakemake_would_not_do(pipeline, name):
-    break_seeds(pipeline, name)
+    (pipeline / name).write_text((pipeline / SMOKE).read_text() + "seeds: [1]\n")
     done = run("snakemake", "--dry-run", *([] if name.startswith("config/") else ["--configfile", name]), cwd=pipeline)
     assert done.returncode != 0
-    assert f"{name}: not YAML (line 23, column 1: the key 'seeds' stands there twice" in done.stdout
+    assert f"\n{name}: not YAML (line " in done.stdout
+    assert "the key 'seeds' stands there twice, first in line " in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
