@@ -13,8 +13,9 @@ if not workflow.config_settings.configfiles:
 # The file that messages name, and beside which the lock file of the hub's files lies.
 CONFIG_FILE = Path(os.path.relpath([HOME / "config" / "config.yaml", *workflow.configfiles][-1]))
 try:
-    for path in workflow.config_settings.configfiles:
-        read_configfile(path)  # Snakemake names neither a file that is no YAML nor a key that is there twice
+    # Snakemake names neither a file that is no YAML nor a key that is there twice.
+    for path in workflow.config_settings.configfiles or [HOME / "config" / "config.yaml"]:
+        read_configfile(os.path.relpath(path))
     CONFIG = resolve_config(config, str(CONFIG_FILE))
 except InputError as error:
     raise WorkflowError(str(error))
