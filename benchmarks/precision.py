@@ -22,7 +22,7 @@ from finegrid.evaluation.metrics import score_all
 from finegrid.files import canonical_json
 from finegrid.modeling.classifier import load_classifier
 from finegrid.modeling.trainable import apply_mode
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 from finegrid.training import environment, fast
 from finegrid.training.loop import train
 

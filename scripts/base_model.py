@@ -13,7 +13,7 @@ from finegrid import errors
 from finegrid.config.definition import Model
 from finegrid.files import make_folder, parse_json
 from finegrid.modeling.bundled import make_bundled_model, make_random_model
-from finegrid.records import as_json, read_as
+from finegrid.sealed import as_json, read_as
 
 
 def main() -> None:

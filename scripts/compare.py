@@ -9,7 +9,7 @@ import argparse
 from finegrid import errors
 from finegrid.evaluation.compare import compare
 from finegrid.files import write_json
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 
 def main() -> None:

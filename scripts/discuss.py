@@ -8,9 +8,9 @@ from finegrid import errors
 from finegrid.evaluation.comparison import Comparison
 from finegrid.evaluation.published import read_published
 from finegrid.files import write_json, write_text
-from finegrid.records import as_json, read_record
 from finegrid.reporting.discussion import Section, discuss
 from finegrid.reporting.markdown import escape
+from finegrid.sealed import as_json, read_record
 
 
 def main() -> None:

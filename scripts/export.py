@@ -14,9 +14,10 @@ from finegrid.config.cell import Plan
 from finegrid.evaluation.results import ModeResults, read_mode
 from finegrid.evaluation.selection import best_seed
 from finegrid.files import make_folder, read_json, write_text
-from finegrid.records import Metrics, as_json
+from finegrid.records import Metrics
 from finegrid.reporting.markdown import escape
 from finegrid.reporting.model_card import model_card
+from finegrid.sealed import as_json
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import argparse
 from finegrid import errors
 from finegrid.data.download import fetch
 from finegrid.files import parse_json, write_json
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 
 def main() -> None:

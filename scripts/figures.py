@@ -7,8 +7,8 @@ from pathlib import Path
 from finegrid import errors
 from finegrid.evaluation.comparison import Comparison, TaskComparison
 from finegrid.files import write_json
-from finegrid.records import as_json, read_record
 from finegrid.reporting.figures import FigureEntry, curves, heatmap, names, parameters, retention, style, trials
+from finegrid.sealed import as_json, read_record
 
 OF_A_TASK = {"heatmap": heatmap.draw, "curves": curves.draw, "trials": trials.draw}
 OF_A_RUN = {"parameters": parameters.draw, "retention": retention.draw}

@@ -16,7 +16,8 @@ from finegrid import errors
 from finegrid.code_hash import code_hash
 from finegrid.config.cell import Cell
 from finegrid.files import fingerprint, parse_json, read_json
-from finegrid.records import Cost, EpochScore, Metrics, TrainingData, Validation, as_json, read_as
+from finegrid.records import Cost, EpochScore, Metrics, TrainingData, Validation
+from finegrid.sealed import as_json, read_as
 from finegrid.training import progress
 from finegrid.training.progress import Found
 
@@ -84,12 +85,12 @@ def main() -> None:
             score = EpochScore(epoch=epoch.number, score=scores[metric], scores=scores, loss=loss)
         curve = loss_curve(epoch.losses, first_step=found.steps)
         found = found.after(score, curve, epoch.tokens, earlier + time.monotonic() - training_started)
-        outcome = f"validation {metric} {score.score:.4f}" if score else "diverged"
-        print(f"epoch {epoch.number} of {settings.epochs}: {outcome}", flush=True)
         if score is None:
+            print(f"epoch {epoch.number} of {settings.epochs}: diverged", flush=True)
             break
         if epoch.number < settings.epochs:
             resume.save(unfinished, epoch.state, found, identity)
+        print(f"epoch {epoch.number} of {settings.epochs}: validation {metric} {score.score:.4f}", flush=True)
         progress.write(output, cell, found, earlier + time.monotonic() - started)
 
     # Result: metrics.json comes last, so that where it exists the cell is complete
@@ -123,7 +124,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="`snakemake -n -p` prints the whole command of each cell.",
+        epilog="`snakemake -n -p` prints the command of each cell.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cell", help="JSON of a cell, or a file with a cell under 'cell', such as its metrics.json")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from finegrid import errors
 from finegrid.files import write_json, write_text
-from finegrid.records import as_json
 from finegrid.reporting.model_inputs import describe, html, markdown
+from finegrid.sealed import as_json
 
 
 def main() -> None:

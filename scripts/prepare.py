@@ -14,7 +14,8 @@ from finegrid.config.definition import Task
 from finegrid.data.splits import load_splits
 from finegrid.data.tokenise import count_duplicates, load_tokenizer, tokenise
 from finegrid.files import parse_json, write_json
-from finegrid.records import DataStats, Splits, as_json, read_as
+from finegrid.records import DataStats, Splits
+from finegrid.sealed import as_json, read_as
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ from finegrid.config.definition import Config
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.errors import InputError
 from finegrid.evaluation.results import read_metrics
-from finegrid.records import Metrics, Progress, read_record
+from finegrid.records import Metrics, Progress
+from finegrid.sealed import read_record
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
 REDRAW_SECONDS = 3

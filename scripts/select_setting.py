@@ -7,7 +7,7 @@ from finegrid import errors
 from finegrid.config.cell import Plan
 from finegrid.evaluation.results import read_cells
 from finegrid.evaluation.selection import select
-from finegrid.records import read_record
+from finegrid.sealed import read_record
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from finegrid import errors
 from finegrid.evaluation.comparison import Comparison
 from finegrid.evaluation.published import PublishedScore, read_published
 from finegrid.files import write_json, write_text
-from finegrid.records import as_json, read_record
 from finegrid.reporting import cost_tables, footnotes, published_table, score_tables
 from finegrid.reporting.layout import Table, shown, write_table
+from finegrid.sealed import as_json, read_record
 
 
 def main() -> None:

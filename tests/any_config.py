@@ -10,7 +10,7 @@ from finegrid.config.learning_rate import canonical_learning_rate
 from finegrid.config.metrics import metric_names
 from finegrid.config.modes import MODES
 from finegrid.files import canonical_json
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 # As the Snakefile has them.
 CONSTRAINTS = {

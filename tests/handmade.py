@@ -26,8 +26,8 @@ from finegrid.records import (
     Start,
     TrainingData,
     Validation,
-    as_json,
 )
+from finegrid.sealed import as_json
 
 PLAN = plan("full", batch_sizes=(8, 1024), learning_rates=("3e-4", "1e-4"), seeds=(0, 1))
 LABELS = np.arange(8) % 2

@@ -5,12 +5,13 @@ from pathlib import Path
 from comparisons import cell, changed, comparison, mode_of, split, task
 
 from finegrid.files import write_json, write_text
-from finegrid.records import DataSource, Environment, Splits, as_json
+from finegrid.records import DataSource, Environment, Splits
 from finegrid.reporting.discussion import Section, Sentence
 from finegrid.reporting.figures import FigureEntry
 from finegrid.reporting.layout import ShownTable
 from finegrid.reporting.model_inputs import Example, InputsPage, ModelInput
 from finegrid.reporting.report_page import gather, html
+from finegrid.sealed import as_json
 
 TASK, MODE, MARKUP = "a-task", "a-mode", "<script>alert(1)</script>"
 # Both use the same id, as figures of one program do.

@@ -7,11 +7,9 @@ import yaml
 from conftest import REPOSITORY
 from test_tables import MAKERS
 
-from finegrid.reporting import discussion
-from finegrid.reporting import figures
-from finegrid.reporting import layout
-from finegrid.evaluation import published
 from finegrid.config.definition import complete, plans
+from finegrid.evaluation import published
+from finegrid.reporting import discussion, figures, layout
 
 REFERENCE = REPOSITORY / "results" / "reference"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from recipe import LossCurve, Provenance, Recipe, Student, epoch_batches, identi
 
 from finegrid import errors
 from finegrid.files import make_folder, read_yaml, replacing, write_text
-from finegrid.records import as_json, read_as
+from finegrid.sealed import as_json, read_as
 from finegrid.training import environment
 from finegrid.training.schedule import learning_rate_at
 

@@ -15,7 +15,8 @@ from finegrid.config.cell import Plan
 from finegrid.data.tokens import Split, collate
 from finegrid.evaluation.predictions import load_predictions
 from finegrid.files import canonical_json, sha256, write_json
-from finegrid.records import Best, Chosen, DataStats, Evaluation, Metrics, Splits, SplitStats, as_json
+from finegrid.records import Best, Chosen, DataStats, Evaluation, Metrics, Splits, SplitStats
+from finegrid.sealed import as_json
 
 PLAN = Plan.model_validate(
     {

@@ -4,7 +4,8 @@ import pandas
 import pytest
 from conftest import copy_pipeline, planned_jobs, snakemake
 
-from finegrid.records import DataStats, read_record
+from finegrid.records import DataStats
+from finegrid.sealed import read_record
 
 CONFIG = """
 run: mine

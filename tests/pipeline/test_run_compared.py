@@ -6,7 +6,7 @@ from safetensors.numpy import load_file
 from scipy import stats
 
 from finegrid.evaluation.comparison import Comparison
-from finegrid.records import read_record
+from finegrid.sealed import read_record
 
 RESULTS = "results/smoke"
 

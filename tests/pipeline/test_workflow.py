@@ -18,7 +18,6 @@ from conftest import (
     without_cost,
 )
 
-
 CELLS = "results/smoke/cells/imdb"
 # What a cell that joins a mode leads to.
 REPORTING = {"compare": 1, "tables": 1, "figures": 1, "discuss": 1, "report": 1}

@@ -24,8 +24,8 @@ from conftest import (
 from handmade import make_run
 from hub_server import hub_environment, serve
 
-from finegrid.errors import InputError
 from finegrid.config.cell import Cell
+from finegrid.errors import InputError
 from finegrid.evaluation.results import read_metrics
 
 CELLS = "results/smoke/cells/imdb"

@@ -8,7 +8,7 @@ from conftest import edit_config, run
 from finegrid.config.cell import plans
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.files import write_json
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 CONFIG = "config/smoke.yaml"
 

@@ -11,7 +11,7 @@ from report_files import CELLS, MARKUP, MODE, TASK, write_report_files
 
 from finegrid.evaluation.comparison import Comparison
 from finegrid.files import read_json
-from finegrid.records import read_record
+from finegrid.sealed import read_record
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from finegrid.errors import InputError
 from finegrid.modeling.adapters import merge_adapters
 from finegrid.modeling.classifier import load_trained, save_trained, trained_tensors
 from finegrid.modeling.trainable import count_parameters
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 from finegrid.training import fast
 from finegrid.training.fast import unpadded
 

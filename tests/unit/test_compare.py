@@ -19,7 +19,8 @@ from finegrid.evaluation.metrics import predictions_of, score_all
 from finegrid.evaluation.pairs import holm_corrected
 from finegrid.evaluation.results import ModeResults, SplitPredictions, chosen_cells
 from finegrid.evaluation.selection import select
-from finegrid.records import DataSource, DataStats, EvaluatedCell, Evaluation, Metrics, Splits, read_record
+from finegrid.records import DataSource, DataStats, EvaluatedCell, Evaluation, Metrics, Splits
+from finegrid.sealed import read_record
 
 ROWS = 150
 

@@ -13,7 +13,7 @@ from finegrid.config.hub_files import hub_files, local_files
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.config.tasks import TASKS
 from finegrid.files import canonical_json
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 SHIPPED = ["config", "glue", "imdb", "imdb-bundled", "imdb-random", "smoke"]
 

@@ -19,7 +19,8 @@ from finegrid.data.tokenise import check_max_length
 from finegrid.data.tokens import Split, collate, load_split
 from finegrid.errors import InputError
 from finegrid.modeling.bundled import FOLDER
-from finegrid.records import DataStats, as_json, read_record
+from finegrid.records import DataStats
+from finegrid.sealed import as_json, read_record
 
 HELD_OUT = Draw(**TASKS["imdb"]["validation_from_train"])
 IMDB = Task(

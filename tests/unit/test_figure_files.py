@@ -11,8 +11,8 @@ from conftest import REPOSITORY, run
 from figure_tasks import LONG, make_task
 
 from finegrid.files import read_json, write_json
-from finegrid.records import as_json
 from finegrid.reporting.figures import names, style
+from finegrid.sealed import as_json
 
 
 @pytest.fixture(autouse=True)

@@ -22,8 +22,9 @@ from finegrid.config.definition import Task
 from finegrid.data.splits import Rows
 from finegrid.data.tokenise import tokenise
 from finegrid.files import sha256, write_json
-from finegrid.records import DataSource, DataStats, Splits, as_json
+from finegrid.records import DataSource, DataStats, Splits
 from finegrid.reporting import model_inputs
+from finegrid.sealed import as_json
 
 GOLDEN = Path(__file__).parents[1] / "golden-inputs"
 # [PAD] is not token 0 here, as it is not in every tokenizer.

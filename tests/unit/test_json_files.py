@@ -11,7 +11,8 @@ from finegrid.data.tokens import load_split
 from finegrid.errors import InputError
 from finegrid.evaluation.results import read_metrics
 from finegrid.files import read_json, write_json
-from finegrid.records import Best, Evaluation, Metrics, as_json, read_record
+from finegrid.records import Best, Evaluation, Metrics
+from finegrid.sealed import as_json, read_record
 
 NOT_JSON = {
     "empty": b"",

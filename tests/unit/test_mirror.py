@@ -18,7 +18,8 @@ from finegrid.data import download, mirror
 from finegrid.errors import InputError
 from finegrid.files import sha256, write_json
 from finegrid.modeling.bundled import FOLDER
-from finegrid.records import DataStats, as_json, read_record
+from finegrid.records import DataStats
+from finegrid.sealed import as_json, read_record
 
 MIRROR = REPOSITORY.parent / "shared" / "mirror"
 SENTENCES = ["The cat sat on the mat .", "A cat was sitting on the mat .", "Rates rose again on Tuesday ."]

@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 from finegrid.errors import InputError
 from finegrid.files import read_yaml, sha256
 from finegrid.modeling import bundled
-from finegrid.records import read_record
+from finegrid.sealed import read_record
 
 RECIPE = pretraining.Recipe(**read_yaml(REPOSITORY / "scripts" / "pretraining" / "recipe.yaml"))
 SMALL = RECIPE.model_copy(update={"tokens_per_batch": 1024})

@@ -12,7 +12,8 @@ from handmade import metrics_of, write_cell
 from finegrid.config.cell import plans
 from finegrid.config.resolve import resolve_config
 from finegrid.files import write_json
-from finegrid.records import EpochScore, Progress, as_json
+from finegrid.records import EpochScore, Progress
+from finegrid.sealed import as_json
 from finegrid.training import progress as signs
 
 NOW = 1_000_000.0

@@ -13,7 +13,8 @@ from finegrid.errors import InputError
 from finegrid.evaluation.predictions import save_predictions
 from finegrid.evaluation.results import read_cells, read_metrics, read_mode, read_predictions, read_split
 from finegrid.files import read_json
-from finegrid.records import DataStats, read_record
+from finegrid.records import DataStats
+from finegrid.sealed import read_record
 
 FULL, DIVERGED = "cells/imdb/full", "cells/imdb/a_b"
 
@@ -56,9 +57,7 @@ def test_a_result_of_other_settings_is_refused_with_the_first_key_that_differs(t
     cell = PLAN.cells()[0]
     path = write_cell(tmp_path, metrics_of(cell, 0.5))
     assert read_metrics(path, cell).cell == cell
-    with pytest.raises(
-        InputError, match=f"{path}: {difference}.* another config.*have the cell run again"
-    ):
+    with pytest.raises(InputError, match=f"{path}: {difference}.* another config.*have the cell run again"):
         read_metrics(path, changed(cell, key, value))
 
 

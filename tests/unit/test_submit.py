@@ -82,9 +82,7 @@ def test_the_best_seed_speaks_and_all_files_are_in_the_archive(two_parts, mode, 
 
 def test_a_test_result_of_an_earlier_training_is_refused(two_parts, monkeypatch):
     edit_result(two_parts / "cells/imdb/full/bs1024_lr3e-4_seed0/metrics.json", fingerprint="f" * 64)
-    with pytest.raises(
-        InputError, match=r"test\.json: does not belong to .*best\.json and the metrics"
-    ):
+    with pytest.raises(InputError, match=r"test\.json: does not belong to .*best\.json and the metrics"):
         submit(two_parts, "full", monkeypatch)
 
 

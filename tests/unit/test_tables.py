@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from finegrid.evaluation.comparison import MissingCells
 from finegrid.evaluation.published import read_published
 from finegrid.files import read_json, write_json
-from finegrid.records import as_json
 from finegrid.reporting import footnotes, layout, published_table, score_tables
+from finegrid.sealed import as_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PUBLISHED = Path(__file__).parents[2] / "config" / "published.yaml"

@@ -8,7 +8,7 @@ from finegrid.code_hash import code_hash
 from finegrid.config.cell import CELL_FOLDER, CHOSEN_FOLDER, MODE_FOLDER, plans
 from finegrid.config.hub_files import hub_files, local_files
 from finegrid.files import canonical_json, check_writable
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 RUN = f"results/{CONFIG.run}"
 BASE_MODEL = f"{RUN}/base_model"

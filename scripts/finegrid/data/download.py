@@ -26,7 +26,7 @@ from finegrid.config.types import Record
 from finegrid.data.mirror import Repository, select
 from finegrid.errors import InputError
 from finegrid.files import read_json, replacing, sha256, write_json
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 
 class Locked(Record):

@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from finegrid.errors import InputError
 from finegrid.files import check_sha256
-from finegrid.records import DataStats, SplitStats, read_record
+from finegrid.records import DataStats, SplitStats
+from finegrid.sealed import read_record
 
 
 class Split(NamedTuple):

@@ -23,7 +23,8 @@ from finegrid.evaluation.metrics import FUNCTIONS, score_names, scored_parts
 from finegrid.evaluation.pairs import Resampled, compare_pairs, holm_corrected
 from finegrid.evaluation.results import ModeResults, by_setting, check_same, read_mode, read_predictions
 from finegrid.evaluation.selection import all_ok
-from finegrid.records import DataStats, Metrics, read_record
+from finegrid.records import DataStats, Metrics
+from finegrid.sealed import read_record
 
 
 def compare(run_folder, tasks: list[str], modes: list[str], partial: bool = False) -> Comparison:

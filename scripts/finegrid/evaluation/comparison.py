@@ -7,7 +7,8 @@ from typing import Literal
 
 from finegrid.config.cell import Cell, Plan
 from finegrid.config.definition import Model, Task, Training
-from finegrid.records import Cost, DataStats, Edge, Environment, EpochScore, ParameterCounts, Result
+from finegrid.records import Cost, DataStats, Edge, Environment, EpochScore, ParameterCounts
+from finegrid.sealed import Result
 
 
 class Spread(Result):

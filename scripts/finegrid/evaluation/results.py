@@ -9,7 +9,8 @@ from finegrid.config.cell import Cell, Plan
 from finegrid.errors import InputError
 from finegrid.evaluation.metrics import predictions_of, score_all
 from finegrid.evaluation.predictions import load_predictions
-from finegrid.records import Best, DataStats, Evaluation, Metrics, as_json
+from finegrid.records import Best, DataStats, Evaluation, Metrics
+from finegrid.sealed import as_json
 
 # Scores recomputed on another processor may differ in their last digits, as it may sum in another order.
 TOLERANCE = 1e-6

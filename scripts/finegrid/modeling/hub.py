@@ -6,7 +6,7 @@ from finegrid.config.definition import Model
 from finegrid.config.hub_files import MODEL_FILES, WEIGHTS
 from finegrid.data import mirror
 from finegrid.errors import InputError
-from finegrid.records import as_json
+from finegrid.sealed import as_json
 
 DRAW_SEED = 0
 

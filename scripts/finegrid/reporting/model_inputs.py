@@ -12,9 +12,10 @@ from tokenizers import Tokenizer
 from finegrid.config.definition import Task
 from finegrid.config.types import Record
 from finegrid.files import check_sha256, read_json
-from finegrid.records import DataStats, read_record
+from finegrid.records import DataStats
 from finegrid.reporting.markdown import escape
 from finegrid.reporting.pages import render
+from finegrid.sealed import read_record
 
 # Examples come from the first rows: the shortest with at least so many tokens, as short ones are easier to read.
 ROWS = 1000

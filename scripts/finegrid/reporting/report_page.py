@@ -13,13 +13,14 @@ from markupsafe import Markup
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import CellScore, Comparison, ModeComparison, TaskComparison
 from finegrid.files import read_json
-from finegrid.records import SplitStats, read_as, read_record
+from finegrid.records import SplitStats
 from finegrid.reporting import footnotes
 from finegrid.reporting.discussion import Section
 from finegrid.reporting.figures import FigureEntry
 from finegrid.reporting.layout import ShownTable
 from finegrid.reporting.model_inputs import InputsPage
 from finegrid.reporting.pages import TEMPLATES, render
+from finegrid.sealed import read_as, read_record
 
 # Packages behind the tables, figures and this page; those behind the training are in the comparison.
 PACKAGES = ["snakemake", "datasets", "tokenizers", "scikit-learn", "scipy", "statsmodels", "pandas", "matplotlib"]

@@ -10,7 +10,8 @@ from pathlib import Path
 from finegrid.config.cell import Cell
 from finegrid.config.types import Record
 from finegrid.files import write_json
-from finegrid.records import EpochScore, Progress, as_json
+from finegrid.records import EpochScore, Progress
+from finegrid.sealed import as_json
 
 
 class Found(Record):

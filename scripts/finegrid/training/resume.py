@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from finegrid.files import parse_json, replacing
-from finegrid.records import as_json, read_as
+from finegrid.sealed import as_json, read_as
 from finegrid.training.progress import Found
 
 
