@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from finegrid.config.cell import Cell, Plan
 from finegrid.config.definition import Task
@@ -50,7 +50,7 @@ class DataSource(Result):
     package: str | None = None
     repo: str | None = None
     revision: str | None = None
-    files: dict[str, str] = {}  # sha256 of the repository's files
+    files: dict[str, str] = Field(default={})  # sha256 of the repository's files
     dropped_training_rows: int | None = None
 
 
