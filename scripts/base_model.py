@@ -11,6 +11,7 @@ from pathlib import Path
 
 from finegrid import errors
 from finegrid.config.definition import Model
+from finegrid.data.content import model_files, record
 from finegrid.files import make_folder, parse_json
 from finegrid.modeling.bundled import make_bundled_model, make_random_model
 from finegrid.sealed import as_json, read_as
@@ -31,6 +32,7 @@ def main() -> None:
             provenance = make_hub_model(model, folder, arguments.mirror, arguments.fetched)
         return {"model": as_json(model), **provenance}
 
+    record(model_files(model, arguments.mirror), Path(arguments.output))
     make_folder(arguments.output, make)
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Tokenise the splits of one task, once for all cells.
 
-Writes train, validation, test and hidden.safetensors, which cells memory-map, and stats.json into the output folder.
-A split that the task does not have is written without rows. Uses no network: a task of source 'hub' or 'mirror' is
-read from the mirror.
+Writes train, validation, test and hidden.safetensors, which cells memory-map, stats.json, and sources.json with the
+hashes of the files it read, into the output folder. A split that the task does not have is written without rows. Uses
+no network: a task of source 'hub' or 'mirror' is read from the mirror.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from finegrid import errors
 from finegrid.config.definition import Task
+from finegrid.data.content import record, task_files
 from finegrid.data.splits import load_splits
 from finegrid.data.tokenise import count_duplicates, load_tokenizer, tokenise
 from finegrid.files import parse_json, write_json
@@ -24,6 +25,7 @@ def main() -> None:
     tokenizer = load_tokenizer(arguments.base_model, task)
     splits, source = load_splits(task, arguments.mirror, arguments.fetched)
     folder = Path(arguments.output)
+    record([path for paths in task_files(task, arguments.mirror).values() for path in paths], folder)
     stats = {name: tokenise(tokenizer, split, task, folder / f"{name}.safetensors") for name, split in splits.items()}
     duplicates = count_duplicates(splits, task)
     write_json(

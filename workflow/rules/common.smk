@@ -35,6 +35,11 @@ def literal(value):
     return lambda wildcards: value
 
 
+def dateless(path):
+    """Return an input whose date makes nothing stale, as a param says what is in it."""
+    return ancient(str(path))  # of a copy: `ancient` marks the very text that it is given
+
+
 def compact_json(record):
     """Spell a typed object as JSON for a command line."""
     return canonical_json(as_json(record))
@@ -84,7 +89,9 @@ def refuse_job_arrays():
     """
     arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
     if {"all", "finetune"} & set(re.split("[,; ]+", arrays)):
-        raise WorkflowError(f"slurm-array-jobs: {arrays!r} includes cells, which arrays lose; use groups: docs/clusters.md")
+        raise WorkflowError(
+            f"slurm-array-jobs: {arrays!r} includes cells, which arrays lose; use groups: docs/clusters.md"
+        )
 
 
 def print_missing_cells():

@@ -7,7 +7,31 @@ localrules:
     prepare,
 
 
+from finegrid.config.definition import SPLITS
+from finegrid.data.content import RECORD, content_hash, model_files, task_files
 from finegrid.modeling.bundled import bundled_sha256
+
+
+def model_content():
+    """Return the hash of what the base model is made from; of source 'hub' the fetched list says it."""
+    if CONFIG.model.source in ("bundled", "random"):
+        return bundled_sha256()
+    return content_hash(model_files(CONFIG.model, CONFIG.mirror), Path(BASE_MODEL, RECORD))
+
+
+@cache
+def data_content(name, *splits):
+    """Return the hash of the files of some splits of a task; of source 'hub' the fetched list says it."""
+    files = task_files(CONFIG.tasks[name], CONFIG.mirror)
+    return content_hash(
+        [path for split in splits for path in files.get(split, [])], Path(DATA.format(task=name), RECORD)
+    )
+
+
+def training_content(wildcards):
+    """Return the hash of the files that decide which rows train and validate: a cell does not depend on others."""
+    tested = ("test", "hidden") if CONFIG.tasks[wildcards.task].drop_training_rows_in_test else ()
+    return data_content(wildcards.task, "train", "validation", *tested)
 
 
 def fetched(source):
@@ -44,7 +68,12 @@ rule fetch_source:
         " --output {output:q} >{log:q} 2>&1"
 
 
-# The bundled model is identified by its sha256, not by its time: a fresh checkout is the same model.
+MODEL_CONTENT = model_content()
+
+
+# What goes in is identified by its sha256, not by its date. So outputs of these rules are `ancient` where they are read,
+# and the hashes of what they were made from are params: a file that is touched or restored changes nothing by its date,
+# and a row that joins the test file prepares and tests again but trains nothing.
 rule base_model:
     input:
         fetched=fetched("model"),
@@ -53,6 +82,7 @@ rule base_model:
         config=f"{BASE_MODEL}/config.json",
         tokenizer=f"{BASE_MODEL}/tokenizer.json",
         provenance=f"{BASE_MODEL}/provenance.json",
+        sources=f"{BASE_MODEL}/{RECORD}",
     log:
         f"{RUN}/logs/base_model.log",
     benchmark:
@@ -67,7 +97,7 @@ rule base_model:
         model=literal(compact_json(CONFIG.model)),
         mirror=literal(CONFIG.mirror),
         folder=subpath(output.model, parent=True),
-        bundled=bundled_sha256() if CONFIG.model.source in ("bundled", "random") else None,
+        content=MODEL_CONTENT,
         code=code_hash("base_model"),
     message:
         "Making the model {params.name}"
@@ -78,15 +108,17 @@ rule base_model:
 
 rule prepare:
     input:
-        tokenizer=rules.base_model.output.tokenizer,
-        files=lambda wildcards: local(local_files(CONFIG.tasks[wildcards.task])),
+        tokenizer=dateless(rules.base_model.output.tokenizer),
+        files=lambda wildcards: ancient(local(local_files(CONFIG.tasks[wildcards.task]))),
         fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
+        fetched_model=fetched("model"),
     output:
         train=f"{DATA}/train.safetensors",
         validation=f"{DATA}/validation.safetensors",
         test=f"{DATA}/test.safetensors",
         hidden=f"{DATA}/hidden.safetensors",
         stats=f"{DATA}/stats.json",
+        sources=f"{DATA}/{RECORD}",
     log:
         f"{RUN}/logs/prepare/{{task}}.log",
     conda:
@@ -99,6 +131,9 @@ rule prepare:
         base_model=subpath(input.tokenizer, parent=True),
         mirror=literal(CONFIG.mirror),
         folder=subpath(output.stats, parent=True),
+        content=lambda wildcards: data_content(wildcards.task, *SPLITS),
+        model=MODEL_CONTENT,
+        model_code=code_hash("base_model"),
         code=code_hash("prepare"),
     message:
         "Tokenising {wildcards.task}"

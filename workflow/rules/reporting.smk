@@ -22,8 +22,8 @@ rule inputs:
     input:
         train=rules.prepare.output.train,
         stats=rules.prepare.output.stats,
-        config=rules.base_model.output.config,
-        tokenizer=rules.base_model.output.tokenizer,
+        config=dateless(rules.base_model.output.config),
+        tokenizer=dateless(rules.base_model.output.tokenizer),
         templates=local(expand(f"{TEMPLATES}/{{name}}", name=["inputs_page.html", "inputs.html", "style.css"])),
     output:
         markdown=f"{RUN}/inputs/{{task}}.md",
@@ -47,8 +47,7 @@ rule inputs:
     message:
         "{wildcards.task}: showing what the model reads"
     shell:
-        "{params.run} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}"
-        " >{log:q} 2>&1"
+        "{params.run} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}" " >{log:q} 2>&1"
 
 
 rule compare:
@@ -58,7 +57,9 @@ rule compare:
         plans=mode_files(rules.plan.output[0], PLANS.values()),
         best=mode_files(rules.select.output.best, PLANS.values()),
         tests=mode_files(rules.evaluate.output.test, PLANS.values()),
-        predictions=[path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, PLANS.values())],
+        predictions=[
+            path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, PLANS.values())
+        ],
         stats=expand(rules.prepare.output.stats, task=CONFIG.tasks),
     output:
         comparison=f"{RUN}/comparison.json",
@@ -116,8 +117,7 @@ rule tables:
     message:
         "Writing the tables"
     shell:
-        "{params.run} {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
-        " >{log:q} 2>&1"
+        "{params.run} {input.comparison:q} --published {input.published:q} --output {params.folder:q}" " >{log:q} 2>&1"
 
 
 # `snakemake partial` compares the modes of which no cell is missing; each table says which modes are left out. Nothing
@@ -216,8 +216,7 @@ rule discuss:
     message:
         "Discussing the numbers"
     shell:
-        "{params.run} {input.comparison:q} --published {input.published:q}"
-        " --output {params.folder:q} >{log:q} 2>&1"
+        "{params.run} {input.comparison:q} --published {input.published:q}" " --output {params.folder:q} >{log:q} 2>&1"
 
 
 REPORT = f"{RUN}/report.html"
@@ -248,5 +247,4 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "{params.run} {params.results:q} --configuration {params.configuration:q}"
-        " --output {output:q} >{log:q} 2>&1"
+        "{params.run} {params.results:q} --configuration {params.configuration:q}" " --output {output:q} >{log:q} 2>&1"

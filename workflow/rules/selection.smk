@@ -33,26 +33,27 @@ rule select:
     message:
         "{wildcards.task}: selecting the best setting of {wildcards.mode} by validation"
     shell:
-        "{params.run} {input.plan:q} --results {params.results:q} --output {output.best:q}"
-        " >{log:q} 2>&1"
+        "{params.run} {input.plan:q} --results {params.results:q} --output {output.best:q}" " >{log:q} 2>&1"
 
 
 # Which cells it tests it reads from best.json when it runs, so the path is fixed and the graph static. Where every
 # setting diverged it says so, and its predictions have no rows.
 rule evaluate:
     input:
-        *rules.base_model.output,
+        *map(dateless, rules.base_model.output),
         best=rules.select.output.best,
         metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
         validation=lambda wildcards: cell_files("validation.safetensors", [plan_of(wildcards)]),
         trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
-        model=rules.base_model.output.model,
+        model=dateless(rules.base_model.output.model),
         test=rules.prepare.output.test,
         hidden=rules.prepare.output.hidden,
         stats=rules.prepare.output.stats,
     output:
         test=f"{CHOSEN}/test.json",
-        predictions=expand(f"{CHOSEN}/{{split}}.safetensors", split=["validation", "test", "hidden"], allow_missing=True),
+        predictions=expand(
+            f"{CHOSEN}/{{split}}.safetensors", split=["validation", "test", "hidden"], allow_missing=True
+        ),
     log:
         f"{RUN}/logs/{MODE_FOLDER}/evaluate.log",
     conda:

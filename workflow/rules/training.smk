@@ -3,11 +3,12 @@
 
 rule finetune:
     input:
-        *rules.base_model.output,
-        model=rules.base_model.output.model,
-        train=rules.prepare.output.train,
-        validation=rules.prepare.output.validation,
-        stats=rules.prepare.output.stats,
+        *map(dateless, rules.base_model.output),
+        model=dateless(rules.base_model.output.model),
+        train=dateless(rules.prepare.output.train),
+        validation=dateless(rules.prepare.output.validation),
+        stats=dateless(rules.prepare.output.stats),
+        fetched=lambda wildcards: fetched("model") + fetched(f"data/{wildcards.task}"),
     output:
         metrics=f"{CELL}/metrics.json",
         predictions=f"{CELL}/validation.safetensors",
@@ -32,7 +33,9 @@ rule finetune:
         base_model=subpath(input.model, parent=True),
         data=subpath(input.train, parent=True),
         folder=subpath(output.metrics, parent=True),
-        code=code_hash("finetune"),
+        content=training_content,
+        model_content=MODEL_CONTENT,
+        code=[code_hash(script) for script in ("base_model", "prepare", "finetune")],
     message:
         "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
         " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
