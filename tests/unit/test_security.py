@@ -99,7 +99,7 @@ FORBIDDEN_IN_RULES = {
     *("eval", "exec", "compile", "pickle", "subprocess", "system", "popen", "envvars", "run", "script"),
 }
 # Quoted already, or fixed texts of the rules.
-UNQUOTED = {"PYTHON", "threads", "params.partial"}
+UNQUOTED = {"params.command", "threads", "params.partial"}
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
@@ -114,7 +114,7 @@ def test_rules_quote_what_they_hand_to_the_shell(path):
         strings = [each for each in tokens[number + 2 :] if each.type not in (tokenize.NL, tokenize.COMMENT)]
         end = next(place for place, each in enumerate(strings) if each.type == tokenize.DEDENT)
         command = "".join(ast.literal_eval(each.string) for each in strings[:end] if each.type == tokenize.STRING)
-        assert command.startswith(("{PYTHON} {SCRIPTS:q}/", "printf '%s\\n' "))
+        assert command.startswith(("{params.command} ", "printf '%s\\n' "))
         for value in re.findall(r"\{(.*?)\}", command):
             assert value.endswith(":q") or value in UNQUOTED, command
     assert commands == sum(token.string == "shell" for token in tokens)

@@ -19,14 +19,14 @@ rule submit:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("submit"),
+        command=run_script("submit"),
         results=subpath(output[0], ancestor=2),
         tasks=HIDDEN,
         code=code_hash("submit"),
     message:
         "Writing the predictions of {wildcards.mode} for the hidden test labels"
     shell:
-        "{params.run} {params.results:q} --tasks {params.tasks:q} --mode {wildcards.mode:q}"
+        "{params.command} {params.results:q} --tasks {params.tasks:q} --mode {wildcards.mode:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 
@@ -50,14 +50,14 @@ rule export_model:
         mem_mb=2000,
         runtime="1h",
     params:
-        run=run_script("export"),
+        command=run_script("export"),
         results=subpath(input.best, ancestor=4),
         base_model=subpath(input.model, parent=True),
         code=code_hash("export"),
     message:
         "{wildcards.task}: exporting the chosen {wildcards.mode} model"
     shell:
-        "{params.run} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
+        "{params.command} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 

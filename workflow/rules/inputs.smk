@@ -57,14 +57,14 @@ rule fetch_source:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("fetch"),
+        command=run_script("fetch"),
         files=lambda wildcards: canonical_json(HUB_FILES[wildcards.source]),
         mirror=literal(CONFIG.mirror),
         lock=literal(str(LOCK_FILE)),
     message:
         "Fetching what {params.mirror} lacks: {wildcards.source}"
     shell:
-        "{params.run} {params.files:q} --mirror={params.mirror:q} --lock={params.lock:q}"
+        "{params.command} {params.files:q} --mirror={params.mirror:q} --lock={params.lock:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 
@@ -92,7 +92,7 @@ rule base_model:
     resources:
         mem_mb=3000,
     params:
-        run=run_script("base_model"),
+        command=run_script("base_model"),
         name=CONFIG.model.name,
         model=literal(compact_json(CONFIG.model)),
         mirror=literal(CONFIG.mirror),
@@ -102,7 +102,7 @@ rule base_model:
     message:
         "Making the model {params.name}"
     shell:
-        "{params.run} {params.model:q} --mirror={params.mirror:q} --fetched {input.fetched:q}"
+        "{params.command} {params.model:q} --mirror={params.mirror:q} --fetched {input.fetched:q}"
         " --output {params.folder:q} >{log:q} 2>&1"
 
 
@@ -126,7 +126,7 @@ rule prepare:
     resources:
         mem_mb=3000,
     params:
-        run=run_script("prepare"),
+        command=run_script("prepare"),
         task=lambda wildcards: compact_json(CONFIG.tasks[wildcards.task]),
         base_model=subpath(input.tokenizer, parent=True),
         mirror=literal(CONFIG.mirror),
@@ -138,5 +138,5 @@ rule prepare:
     message:
         "Tokenising {wildcards.task}"
     shell:
-        "{params.run} {params.task:q} --base-model {params.base_model:q}"
+        "{params.command} {params.task:q} --base-model {params.base_model:q}"
         " --mirror={params.mirror:q} --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"

@@ -39,7 +39,7 @@ rule inputs:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("inputs"),
+        command=run_script("inputs"),
         data=subpath(input.stats, parent=True),
         base_model=subpath(input.tokenizer, parent=True),
         folder=subpath(output.page, parent=True),
@@ -47,7 +47,7 @@ rule inputs:
     message:
         "{wildcards.task}: showing what the model reads"
     shell:
-        "{params.run} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}" " >{log:q} 2>&1"
+        "{params.command} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}" " >{log:q} 2>&1"
 
 
 rule compare:
@@ -70,7 +70,7 @@ rule compare:
     resources:
         mem_mb=2000,
     params:
-        run=run_script("compare"),
+        command=run_script("compare"),
         results=subpath(output.comparison, parent=True),
         tasks=list(CONFIG.tasks),
         modes=list(CONFIG.modes),
@@ -79,7 +79,7 @@ rule compare:
     message:
         "Comparing the modes"
     shell:
-        "{params.run} {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
+        "{params.command} {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
         " {params.partial} --output {output.comparison:q} >{log:q} 2>&1"
 
 
@@ -111,13 +111,13 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("tables"),
+        command=run_script("tables"),
         folder=subpath(output[0], parent=True),
         code=code_hash("tables"),
     message:
         "Writing the tables"
     shell:
-        "{params.run} {input.comparison:q} --published {input.published:q} --output {params.folder:q}" " >{log:q} 2>&1"
+        "{params.command} {input.comparison:q} --published {input.published:q} --output {params.folder:q}" " >{log:q} 2>&1"
 
 
 # `snakemake partial` compares the modes of which no cell is missing; each table says which modes are left out. Nothing
@@ -139,7 +139,7 @@ use rule compare as compare_partial with:
     log:
         f"{RUN}/logs/compare_partial.log",
     params:
-        run=run_script("compare"),
+        command=run_script("compare"),
         results=subpath(output.comparison, ancestor=2),
         tasks=list(CONFIG.tasks),
         modes=list(CONFIG.modes),
@@ -186,13 +186,13 @@ rule figures:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("figures"),
+        command=run_script("figures"),
         folder=subpath(output[0], parent=True),
         code=code_hash("figures"),
     message:
         "Drawing the figures"
     shell:
-        "{params.run} {input.comparison:q} --output {params.folder:q} >{log:q} 2>&1"
+        "{params.command} {input.comparison:q} --output {params.folder:q} >{log:q} 2>&1"
 
 
 DISCUSSION = [f"{RUN}/discussion.json", f"{RUN}/discussion.md"]  # as data, and to be read
@@ -210,13 +210,13 @@ rule discuss:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("discuss"),
+        command=run_script("discuss"),
         folder=subpath(output[0], parent=True),
         code=code_hash("discuss"),
     message:
         "Discussing the numbers"
     shell:
-        "{params.run} {input.comparison:q} --published {input.published:q}" " --output {params.folder:q} >{log:q} 2>&1"
+        "{params.command} {input.comparison:q} --published {input.published:q}" " --output {params.folder:q} >{log:q} 2>&1"
 
 
 REPORT = f"{RUN}/report.html"
@@ -240,11 +240,11 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("report"),
+        command=run_script("report"),
         results=subpath(input.comparison, parent=True),
         configuration=literal(compact_json(CONFIG)),
         code=code_hash("report"),
     message:
         "Writing the report"
     shell:
-        "{params.run} {params.results:q} --configuration {params.configuration:q}" " --output {output:q} >{log:q} 2>&1"
+        "{params.command} {params.results:q} --configuration {params.configuration:q}" " --output {output:q} >{log:q} 2>&1"

@@ -27,13 +27,13 @@ rule select:
     conda:
         "../../environment.yml"
     params:
-        run=run_script("select_setting"),
+        command=run_script("select_setting"),
         results=subpath(output.best, ancestor=4),
         code=code_hash("select_setting"),
     message:
         "{wildcards.task}: selecting the best setting of {wildcards.mode} by validation"
     shell:
-        "{params.run} {input.plan:q} --results {params.results:q} --output {output.best:q}" " >{log:q} 2>&1"
+        "{params.command} {input.plan:q} --results {params.results:q} --output {output.best:q}" " >{log:q} 2>&1"
 
 
 # Which cells it tests it reads from best.json when it runs, so the path is fixed and the graph static. Where every
@@ -63,7 +63,7 @@ rule evaluate:
         mem_mb=2000,
         runtime="1h",
     params:
-        run=run_script("evaluate"),
+        command=run_script("evaluate"),
         results=subpath(input.best, ancestor=4),
         base_model=subpath(input.model, parent=True),
         data=subpath(input.test, parent=True),
@@ -71,7 +71,7 @@ rule evaluate:
     message:
         "{wildcards.task}: testing the chosen setting of {wildcards.mode}"
     shell:
-        "{params.run} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
+        "{params.command} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
         " --data {params.data:q} --output {output.test:q} --threads {threads} >{log:q} 2>&1"
 
 

@@ -28,7 +28,7 @@ rule finetune:
         # No limit unless one is set: `--resources cells_at_once=4` for as many cells side by side on one GPU.
         cells_at_once=1,
     params:
-        run=run_script("finetune"),
+        command=run_script("finetune"),
         cell=lambda wildcards: compact_json(cell_of(wildcards)),
         base_model=subpath(input.model, parent=True),
         data=subpath(input.train, parent=True),
@@ -40,7 +40,7 @@ rule finetune:
         "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
         " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
     shell:
-        "{params.run} {params.cell:q} --base-model {params.base_model:q} --data {params.data:q}"
+        "{params.command} {params.cell:q} --base-model {params.base_model:q} --data {params.data:q}"
         " --output {params.folder:q} --threads {threads} >{log:q} 2>&1"
 
 
