@@ -35,7 +35,7 @@ rule finetune:
         folder=subpath(output.metrics, parent=True),
         content=training_content,
         model_content=MODEL_CONTENT,
-        code=[code_hash(script) for script in ("base_model", "prepare", "finetune")],
+        code=[code_hash(name) for name in ("base_model", "prepare", "finetune")],
     message:
         "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
         " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
