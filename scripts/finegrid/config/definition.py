@@ -7,7 +7,7 @@ passed on, and written into every result. Snakemake imports this module while it
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_serializer, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_serializer, model_validator
 
 from finegrid.config.metrics import METRICS, metric_names
 from finegrid.config.types import (
@@ -34,6 +34,10 @@ Split = Literal[SPLITS]
 SOURCES = ("bundled", "hub", "mirror", "files")
 Column = text("the name of a column")
 Rows = whole_number("a number of rows to draw: a whole number, 2 or more", ge=2)
+UNLABELLED = (
+    "true or false: whether rows without a label are left out, where it is missing, -1 or '-'; or a list of what else "
+    "than a missing label stands for none"
+)
 Patterns = dict[str, tuple[str, ...]]  # glob patterns by the part of the split that they belong to
 
 
@@ -81,6 +85,36 @@ class Sample(Record):
         return {name: size for name, size in sizes.items() if size is not None}
 
 
+Character = text("one character of ASCII", r"^[\t\x20-\x7e]$")
+CharacterOrNone = Annotated[
+    str, Field(pattern=r"^[\t\x20-\x7e]?$"), Strict(), expects("one character of ASCII, or '' for none")
+]
+
+
+class CsvFormat(Record):
+    """How .csv and .tsv files are written, where that is not by the standard (RFC 4180) or, for .tsv, without quotes."""
+
+    separator: Character | None = None  # a comma; in .tsv files a tab
+    quote: CharacterOrNone | None = None  # "; in .tsv files none
+    escape: CharacterOrNone = ""  # stands before a quote, a separator or itself that is part of a text
+
+    @model_validator(mode="after")
+    def _different(self):
+        given = [character for character in (self.separator, self.quote, self.escape) if character]
+        if len(set(given)) < len(given):
+            raise problem(f"{given} is not allowed; expected different characters")
+        return self
+
+
+def _unlabelled(given):
+    """Spell `true` as the labels that SNLI gives rows without a gold label, on the hub and in its own files."""
+    if isinstance(given, str):
+        given = {"true": True, "false": False}.get(given.lower(), given)
+    if isinstance(given, bool):
+        return ["-1", "-"] if given else None
+    return given
+
+
 class Task(Record):
     """Where a task's data come from, which columns hold texts and labels, and what scores it."""
 
@@ -106,6 +140,10 @@ class Task(Record):
     validation_from_train: Draw | None = None
     test_from_train: Draw | None = None
     drop_training_rows_in_test: truth("whether training rows whose text is in a test split are left out") = False
+    drop_unlabelled: Annotated[
+        several(ClassName, UNLABELLED) | None, BeforeValidator(_unlabelled), expects(UNLABELLED)
+    ] = None
+    csv: CsvFormat | None = None
     sample: Sample | None = None
     submitted: tuple[str, ...] | None = None  # how the benchmark's server spells the classes
     label_range: tuple[float, float] | None = None  # of a regression's labels
@@ -124,6 +162,12 @@ class Task(Record):
     def patterns(self) -> tuple[str, ...]:
         """The patterns of all files; none of a bundled task."""
         return tuple(pattern for parts in self.files.values() for part in parts.values() for pattern in part)
+
+    @model_validator(mode="after")
+    def _csv_where_read(self):
+        if self.csv and all(pattern.endswith((".parquet", ".jsonl")) for pattern in self.patterns):
+            raise problem("the key is for .csv and .tsv files, of which the task has none", "csv")
+        return self
 
     @model_validator(mode="after")
     def _labels_and_metrics(self):

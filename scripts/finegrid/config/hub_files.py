@@ -1,7 +1,6 @@
 """What a run takes from the hub: repositories and the patterns of their files."""
 
-import glob
-
+from finegrid.config.data_files import split_files
 from finegrid.config.definition import Config, Task
 
 # The second is a pickle, which is neither asked for nor read where the first exists.
@@ -28,7 +27,9 @@ def hub_files(config: Config) -> dict[str, dict[str, list[str]]]:
 
 def local_files(task: Task) -> list[str]:
     """List the user's own files that a task reads: those of source 'files'."""
-    return [path for pattern in task.patterns for path in sorted(glob.glob(pattern))] if task.source == "files" else []
+    if task.source != "files":
+        return []
+    return [path for parts in split_files(task).values() for files in parts.values() for path in files.paths]
 
 
 def is_inside(name: str) -> bool:

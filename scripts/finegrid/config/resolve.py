@@ -1,11 +1,11 @@
 """From YAML to a `Config`: built-in tasks and modes filled in, everything checked, every error one line."""
 
-import glob
 import re
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from finegrid.config.data_files import find_files, split_files
 from finegrid.config.definition import SOURCES, SPLITS, Config, GridMode, Task
 from finegrid.config.hub_files import is_inside
 from finegrid.config.modes import EVERYTHING, HEAD, MODES
@@ -17,7 +17,7 @@ from finegrid.files import read_json, read_yaml
 # Keys of a task that only the table of built-in tasks sets.
 TABLE_ONLY = ("name", "submitted", "label_range")
 # Keys that a task of a source does not take: its files are known, or they are not on the hub.
-NOT_FOR_SOURCE = {"bundled": ("repo", "files"), "files": ("repo",)}
+NOT_FOR_SOURCE = {"bundled": ("repo", "files", "csv"), "files": ("repo",)}
 
 
 def read_configfile(path) -> dict:
@@ -193,11 +193,13 @@ def _mode(name, given: dict, raw: dict) -> dict:
 def _check_files(config: Config) -> None:
     for task in config.tasks.values():
         key = f"tasks.{task.name}.files"
-        for pattern in task.patterns:
-            if task.source == "files":
-                _check_local(key, pattern)
-            elif not is_inside(pattern):
-                raise InputError(f"{key}: {pattern!r} is not a path inside the repository")
+        if task.source != "files":
+            for pattern in task.patterns:
+                if not is_inside(pattern):
+                    raise InputError(f"{key}: {pattern!r} is not a path inside the repository")
+        split_files(task, "" if task.source == "files" else Path(config.mirror, "datasets", str(task.repo)))
+        for pattern in task.patterns if task.source == "files" else ():
+            _check_local(key, pattern)
     sources = [config.model.source, *(task.source for task in config.tasks.values())]
     if "mirror" in sources and not Path(config.mirror).is_dir():
         raise InputError(f"mirror: {config.mirror!r} is not a folder; expected one laid out as the hub's repositories")
@@ -207,7 +209,7 @@ def _check_files(config: Config) -> None:
 
 
 def _check_local(key: str, pattern: str) -> None:
-    paths = glob.glob(pattern)
+    paths = find_files(pattern)
     if not paths:
         raise InputError(f"{key}: there is no file {pattern!r}")
     for path in paths:
