@@ -44,13 +44,20 @@ class Splits(Result):
         return [(name, getattr(self, name)) for name in type(self).model_fields]
 
 
+LabelReading = Literal["by name", "as numbers", "as positions"]
+
+
 class DataSource(Result):
-    """Where the rows of a task come from."""
+    """Where the rows of a task come from, and how they were read."""
 
     package: str | None = None
     repo: str | None = None
     revision: str | None = None
     files: dict[str, str] = Field(default={})  # sha256 of the repository's files
+    read: dict[str, tuple[str, ...]] = Field(default={})  # the files of each split, in the order of their rows
+    repeated: tuple[str, ...] = ()  # files that a pattern or a link names again, read once
+    labels: LabelReading | None = None  # how they were matched with the classes
+    unlabelled_rows: dict[str, int] | None = None  # of each split, left out
     dropped_training_rows: int | None = None
 
 

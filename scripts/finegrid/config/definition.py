@@ -7,7 +7,7 @@ passed on, and written into every result. Snakemake imports this module while it
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_serializer, model_validator
+from pydantic import ConfigDict, Field, Strict, WrapValidator, model_serializer, model_validator
 
 from finegrid.config.metrics import METRICS, metric_names
 from finegrid.config.types import (
@@ -35,8 +35,8 @@ SOURCES = ("bundled", "hub", "mirror", "files")
 Column = text("the name of a column")
 Rows = whole_number("a number of rows to draw: a whole number, 2 or more", ge=2)
 UNLABELLED = (
-    "true or false: whether rows without a label are left out, where it is missing, -1 or '-'; or a list of what else "
-    "than a missing label stands for none"
+    "true or false: whether rows without a label are left out, where it is missing or, for classes, -1 or '-'; or a "
+    "list of the labels that stand for none beside a missing one"
 )
 Patterns = dict[str, tuple[str, ...]]  # glob patterns by the part of the split that they belong to
 
@@ -92,7 +92,7 @@ CharacterOrNone = Annotated[
 
 
 class CsvFormat(Record):
-    """How .csv and .tsv files are written, where that is not by the standard (RFC 4180) or, for .tsv, without quotes."""
+    """How .csv and .tsv files are written, if not with commas and quotes, or with tabs and without quotes."""
 
     separator: Character | None = None  # a comma; in .tsv files a tab
     quote: CharacterOrNone | None = None  # "; in .tsv files none
@@ -106,13 +106,9 @@ class CsvFormat(Record):
         return self
 
 
-def _unlabelled(given):
-    """Spell `true` as the labels that SNLI gives rows without a gold label, on the hub and in its own files."""
-    if isinstance(given, str):
-        given = {"true": True, "false": False}.get(given.lower(), given)
-    if isinstance(given, bool):
-        return ["-1", "-"] if given else None
-    return given
+def _true_or_labels(given, handler):
+    given = {"true": True, "false": False}.get(given.lower(), given) if isinstance(given, str) else given
+    return (given or None) if isinstance(given, bool) or given is None else handler(given)
 
 
 class Task(Record):
@@ -141,7 +137,7 @@ class Task(Record):
     test_from_train: Draw | None = None
     drop_training_rows_in_test: truth("whether training rows whose text is in a test split are left out") = False
     drop_unlabelled: Annotated[
-        several(ClassName, UNLABELLED) | None, BeforeValidator(_unlabelled), expects(UNLABELLED)
+        Literal[True] | several(ClassName, UNLABELLED) | None, WrapValidator(_true_or_labels), expects(UNLABELLED)
     ] = None
     csv: CsvFormat | None = None
     sample: Sample | None = None
@@ -157,6 +153,13 @@ class Task(Record):
     def pair(self) -> bool:
         """Whether a row has two texts."""
         return len(self.text) == 2
+
+    @property
+    def unlabelled(self) -> tuple[str, ...] | None:
+        """The labels that stand for none, beside a missing one; None if rows without a label are errors."""
+        if self.drop_unlabelled is True:  # SNLI's for rows without a gold label: on the hub, and in its own files
+            return () if self.regression else ("-1", "-")
+        return self.drop_unlabelled
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -1,111 +1,167 @@
-"""The rows of a task's files: texts and labels, checked."""
+"""The rows of a task's files: texts as they are written, and labels as the file has them."""
 
-import csv
+import json
 from numbers import Number
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import pandas
-from datasets import Dataset, concatenate_datasets
+import pyarrow
+import pyarrow.parquet
+from datasets import Dataset
 
 from finegrid.config.definition import Task
+from finegrid.data.quoting import check_quoting, form_of
 from finegrid.errors import InputError
 
 MOST_LISTED = 10  # rows, or columns, that a message lists
 
 
-def _read_separated(path: Path, **form) -> pandas.DataFrame:
+class Table(NamedTuple):
+    """What a reader finds in a file."""
+
+    names: list[str]  # of all columns
+    columns: dict[str, list]  # the values of those that were asked for and are there
+    class_names: tuple[str, ...] | None = None  # what the file itself says that the labels 0, 1, 2, ... mean
+
+
+class FileRows(NamedTuple):
+    """The rows of one file."""
+
+    name: str  # of the file, for messages
+    texts: dict[str, list[str]]  # by column
+    labels: list | None  # values of any kind; None where labels are hidden
+    class_names: tuple[str, ...] | None = None
+
+
+def _read_separated(path: Path, task: Task, wanted: list[str]) -> Table:
     # Everything is text and nothing counts as missing, since "null" and "NA" are words, too. The header is read as a
     # row because pandas would rename the second of two equal columns, and would take the first field of rows with one
     # field too many for the rows' names.
-    table = pandas.read_csv(path, header=None, dtype=str, keep_default_na=False, **form)
-    return table[1:].reset_index(drop=True).set_axis(table.iloc[0].tolist(), axis=1)
+    form = form_of(path, task.csv)
+    table = pandas.read_csv(path, header=None, dtype=str, keep_default_na=False, **form.for_pandas)
+    names = table.iloc[0].tolist()
+    columns = {name: table.iloc[1:, names.index(name)].tolist() for name in wanted if name in names}
+    check_quoting(path, form, columns)
+    return Table(names, columns)
+
+
+def _read_parquet(path: Path, _: Task, wanted: list[str]) -> Table:
+    # Only the columns that are needed are read, and through Python's own values: pandas has no whole numbers beside
+    # missing ones.
+    with pyarrow.parquet.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        there = [name for name in wanted if schema.names.count(name) == 1]
+        table = file.read(columns=there)
+    columns = {name: _values(table.column(name)) for name in there}
+    return Table(schema.names, columns, _class_names(schema.metadata, wanted[-1]))
+
+
+def _values(column: pyarrow.ChunkedArray) -> list:
+    values = column.to_pylist()
+    if pyarrow.types.is_float32(column.type) or pyarrow.types.is_float16(column.type):
+        number = column.type.to_pandas_dtype()
+        return [value if value is None else float(str(number(value))) for value in values]  # 0.1, not 0.10000000149
+    return values
+
+
+def _class_names(metadata: dict | None, label: str) -> tuple[str, ...] | None:
+    """Return the names of a label column's integers, in the form in which the package datasets writes them."""
+    try:
+        feature = json.loads((metadata or {})[b"huggingface"])["info"]["features"][label]
+        return tuple(map(str, feature["names"])) if feature["_type"] == "ClassLabel" else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _read_json_lines(path: Path, _: Task, wanted: list[str]) -> Table:
+    # Numbers stay as they are spelled: a column without texts would otherwise become one of floats, and a number of
+    # more than 64 bits, in any column, an error.
+    names, columns = {}, {name: [] for name in wanted}
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line, parse_int=str, parse_float=str)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"line {number}: {error.msg} at column {error.colno}") from None
+            except RecursionError:
+                raise ValueError(f"line {number}: nested too deep") from None
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is of type {type(row).__name__}; expected an object")
+            names.update(row)
+            for name, values in columns.items():
+                values.append(row.get(name))
+    return Table(list(names), {name: values for name, values in columns.items() if name in names})
 
 
 READERS = {
-    ".parquet": pandas.read_parquet,
+    ".parquet": _read_parquet,
     ".csv": _read_separated,
-    ".tsv": lambda path: _read_separated(path, sep="\t", quoting=csv.QUOTE_NONE),
-    ".jsonl": lambda path: pandas.read_json(path, lines=True, dtype=False, encoding="utf-8-sig"),
+    ".tsv": _read_separated,
+    ".jsonl": _read_json_lines,
 }
 
 
-def read_rows(paths: list[Path], task: Task, labelled: bool) -> Dataset:
-    """Read the text columns and the label column of a task from files, one after the other.
+def read_file(path, task: Task, labelled: bool) -> FileRows:
+    """Read the text columns of a task and, if `labelled`, its label column.
 
-    Labels become class numbers, or the numbers of a regression; with `labelled` false the label column is left out.
-    A missing text becomes an empty one. Raises InputError, which names the file and its rows (counted from 0), if a
-    column is missing or there twice, a text is not text, or a label is missing or not allowed.
+    A missing text becomes an empty one. Raises InputError, which names the file and its row (counted from 0), if the
+    file cannot be read, a column is missing or there twice, or a text is not text.
     """
-    return concatenate_datasets([_read_file(path, task, labelled) for path in paths])
-
-
-def _read_file(path: Path, task: Task, labelled: bool) -> Dataset:
+    path = Path(path)
     name = f"task {task.name}: {path.name}"
     if path.suffix not in READERS:
         raise InputError(f"{name}: unknown format; expected {', '.join(READERS)}")
+    wanted = list(dict.fromkeys([*task.text, *([task.label] if labelled else [])]))
     try:
-        table = READERS[path.suffix](path)
+        table = READERS[path.suffix](path, task, wanted)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise InputError(f"{name}: cannot be read: the byte 0x{byte:02x} is not UTF-8 text") from None
-    except (ValueError, OSError, NotImplementedError) as error:  # all that pandas and pyarrow raise
+    except (ValueError, OSError, NotImplementedError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError(f"{name}: cannot be read: {reason}") from None
-    there = [str(column) for column in table.columns]
-    for column in [*task.text, *([task.label] if labelled else [])]:
-        if column not in there:
-            listed = ", ".join(repr(name[:50]) for name in there[:MOST_LISTED]) or "none"
-            raise InputError(f"{name}: no column {column!r}; its columns: {listed}{_and_more(there)}")
-        if there.count(column) > 1:
-            raise InputError(f"{name}: {there.count(column)} columns {column!r}; expected one")
-    columns = {column: _read_texts(table[column], f"{name}: column {column!r}") for column in task.text}
-    if labelled:
-        columns[task.label] = read_labels(table[task.label], task.classes, name)
-    return Dataset.from_dict(columns)
+    for column in wanted:
+        if column not in table.names:
+            listed = ", ".join(repr(name[:50]) for name in table.names[:MOST_LISTED]) or "none"
+            hint = _separator_hint(table.names, wanted)
+            raise InputError(f"{name}: no column {column!r}; its columns: {listed}{and_more(table.names)}{hint}")
+        if table.names.count(column) > 1:
+            raise InputError(f"{name}: {table.names.count(column)} columns {column!r}; expected one")
+    texts = {column: _texts(table.columns[column], f"{name}: column {column!r}") for column in task.text}
+    return FileRows(name, texts, table.columns[task.label] if labelled else None, table.class_names)
 
 
-def _and_more(items) -> str:
+def _separator_hint(names: list[str], wanted: list[str]) -> str:
+    for separator in ",;|\t" if len(names) == 1 else "":
+        if set(wanted) <= {name.strip("'\" ") for name in names[0].split(separator)}:
+            return f"; the task may need csv: {{separator: {json.dumps(separator)}}}"
+    return ""
+
+
+def and_more(items) -> str:
+    """Say how many items a message leaves out."""
     return f" and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
 
 
-def _read_texts(texts: pandas.Series, name: str) -> list[str]:
-    values = ["" if missing else text for text, missing in zip(texts.tolist(), texts.isna(), strict=True)]
-    for row, value in enumerate(values):
+def _texts(values: list, name: str) -> list[str]:
+    texts = ["" if is_missing(value) else value for value in values]
+    for row, value in enumerate(texts):
         if not isinstance(value, (str, Number)):
             raise InputError(f"{name}: row {row} is of type {type(value).__name__}; expected text")
-    return list(map(str, values))
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:  # JSON can spell one
+                raise InputError(f"{name}: row {row} holds half of a pair of surrogates; expected text") from None
+    return list(map(str, texts))
 
 
-def read_labels(labels: pandas.Series, classes: tuple[str, ...] | None, name: str) -> np.ndarray:
-    """Turn class names or numbers into class numbers, int64 [rows]; for a regression (`classes` None) float32 [rows].
-
-    `name` says where the labels come from. Raises InputError, which names rows, if a label is missing or not allowed.
-    """
-    spelled = labels.astype(str).str.strip()
-    missing = (labels.isna() | (spelled == "")).to_numpy()
-    if classes is None:
-        numbers = pandas.to_numeric(spelled, errors="coerce").to_numpy(dtype=float)
-        wrong, allowed = ~(np.abs(numbers) <= np.finfo(np.float32).max), "a number"  # they are kept as float32
-    elif spelled.isin(classes)[~missing].all():
-        numbers = spelled.map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=float)
-        wrong, allowed = missing, "a class"
-    else:
-        numbers = pandas.to_numeric(spelled, errors="coerce").to_numpy(dtype=float)
-        allowed = f"0 to {len(classes) - 1} or one of {', '.join(classes)}"
-        wrong = ~np.isin(numbers, range(len(classes)))
-    if len(numbers) and (numbers == -1).all():
-        raise InputError(f"{name}: every label is -1, as in a test split with hidden labels; name the split 'hidden'")
-    wrong = wrong | missing
-    if wrong.any():
-        rows = np.flatnonzero(wrong)
-        listed = ", ".join(map(str, rows[:MOST_LISTED]))
-        value = "missing" if missing[rows[0]] else repr(spelled.iloc[rows[0]])
-        raise InputError(
-            f"{name}: row{'s' if len(rows) > 1 else ''} {listed}{_and_more(rows)}: "
-            f"the label of row {rows[0]} is {value}; expected {allowed}"
-        )
-    return numbers.astype(np.float32 if classes is None else np.int64)
+def is_missing(value) -> bool:
+    """Whether a value of a file is none at all: null, or a float that is no number."""
+    return value is None or value != value
 
 
 def texts_of(rows: Dataset, task: Task) -> list[tuple[str, ...]]:

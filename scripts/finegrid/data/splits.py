@@ -1,14 +1,16 @@
 """The splits of a task: train, validation, test and hidden, and where the rows of each come from."""
 
-import glob
-from pathlib import Path
+import os
 from typing import NamedTuple
 
-from datasets import Dataset, concatenate_datasets
+import numpy as np
+from datasets import Dataset
 
+from finegrid.config.data_files import Files, split_files
 from finegrid.config.definition import Draw, Task
 from finegrid.data import mirror, reviews
-from finegrid.data.readers import draw, read_rows, texts_of
+from finegrid.data.labels import Labels
+from finegrid.data.readers import FileRows, draw, read_file, texts_of
 from finegrid.errors import InputError
 from finegrid.records import DataSource
 
@@ -31,13 +33,18 @@ def load_splits(task: Task, mirror_folder, fetched=None) -> tuple[dict[str, Rows
     the rows are not there or do not suit the task.
     """
     if task.source == "bundled":
-        splits, source = _read_bundled(task.validation_from_train), DataSource(package=reviews.PACKAGE)
+        read, source = _read_bundled(task), DataSource(package=reviews.PACKAGE)
     else:
-        folder, source = Path(), DataSource()
+        folder, source = "", DataSource()
         if task.source != "files":
             folder, files = mirror.repository("datasets", task.repo, task.patterns, mirror_folder, fetched)
             source = DataSource(repo=task.repo, revision=files.revision, files=files.files)
-        splits = {name: _read(folder, name, parts, task) for name, parts in task.files.items()}
+        found = split_files(task, folder)
+        read = {name: _read(name, parts, task) for name, parts in found.items()}
+        source = source.model_copy(update=_files_read(found, folder))
+    labels = Labels(task, [files for name, parts in read.items() if name != "hidden" for files in parts.values()])
+    splits = {name: _labelled(name, parts, labels, task) for name, parts in read.items()}
+    source = source.model_copy(update={"labels": labels.reading, **_left_out(read, splits, task)})
     if task.drop_training_rows_in_test:
         splits["train"], dropped = _drop_tested(splits, task)
         source = source.model_copy(update={"dropped_training_rows": dropped})
@@ -54,27 +61,78 @@ def load_splits(task: Task, mirror_folder, fetched=None) -> tuple[dict[str, Rows
     return splits, source
 
 
-def _read_bundled(held_out: Draw) -> dict[str, Rows]:
-    taken = "held out from the official training split"
-    origins = {"train": "official training split", "validation": taken, "test": taken}
-    return {name: Rows(rows, {name: len(rows)}, origins[name]) for name, rows in reviews.load_reviews(held_out).items()}
+def _read_bundled(task: Task) -> dict[str, dict[str, list[FileRows]]]:
+    splits = {}
+    for name, rows in reviews.load_reviews(task.validation_from_train).items():
+        for column in (*task.text, task.label):
+            if column not in rows.column_names:
+                raise InputError(f"task {task.name}: no column {column!r}; its columns: {', '.join(rows.column_names)}")
+        texts = {column: rows[column][:] for column in task.text}
+        splits[name] = {name: [FileRows(f"task {task.name}", texts, rows[task.label][:], reviews.CLASSES)]}
+    return splits
 
 
-def _read(folder: Path, name: str, parts: dict[str, tuple[str, ...]], task: Task) -> Rows:
-    """Read a split from the files of its parts, whose patterns are relative to `folder`."""
+def _read(name: str, parts: dict[str, Files], task: Task) -> dict[str, list[FileRows]]:
+    """Read the files of the parts of a split."""
     read = {}
-    for part, patterns in parts.items():
-        within = Path(glob.escape(str(folder)))
-        paths = [Path(path) for pattern in patterns for path in sorted(glob.glob(str(within / pattern)))]
-        if not paths:
-            raise InputError(f"task {task.name}: there is no file {', '.join(patterns)} for {name}")
-        read[part] = read_rows(paths, task, labelled=name != "hidden")
-        if not len(read[part]):
-            raise InputError(f"task {task.name}: {', '.join(patterns)}: {name} has no rows")
-    origin = "hidden labels" if name == "hidden" else f"official {'training' if name == 'train' else name} split"
+    for part, files in parts.items():
+        patterns = ", ".join(task.files[name][part])
+        if not files.paths:
+            raise InputError(f"task {task.name}: there is no file {patterns} for {name}")
+        read[part] = [read_file(path, task, labelled=name != "hidden") for path in files.paths]
+        if not any(_rows(file) for file in read[part]):
+            raise InputError(f"task {task.name}: {patterns}: {name} has no rows")
+    return read
+
+
+def _rows(file: FileRows) -> int:
+    return len(next(iter(file.texts.values())))
+
+
+def _files_read(found: dict[str, dict[str, Files]], folder) -> dict:
+    """Return what DataSource says of the files, named as the patterns name them."""
+    read = {name: [path for files in parts.values() for path in files.paths] for name, parts in found.items()}
+    repeated = [path for parts in found.values() for files in parts.values() for path in files.repeated]
+    within = str(folder) + os.sep if folder else ""
+    return {
+        "read": {name: tuple(path.removeprefix(within) for path in paths) for name, paths in read.items()},
+        "repeated": tuple(path.removeprefix(within) for path in repeated),
+    }
+
+
+def _labelled(name: str, parts: dict[str, list[FileRows]], labels: Labels, task: Task) -> Rows:
+    """Put the rows of a split together: those with a label, or all rows where labels are hidden."""
+    texts, numbers, counts = {column: [] for column in task.text}, [], {}
+    for part, files in parts.items():
+        counts[part] = 0
+        for file in files:
+            kept = range(_rows(file))
+            if name != "hidden":
+                values, kept = labels.of(file)
+                numbers.append(values)
+            for column, values in texts.items():
+                values += [file.texts[column][row] for row in kept]
+            counts[part] += len(kept)
+        if not counts[part]:
+            raise InputError(f"{files[0].name}: no row of {name} has a label; expected some, or the split 'hidden'")
+    labelled = {} if name == "hidden" else {task.label: np.concatenate(numbers)}
+    return Rows(Dataset.from_dict({**texts, **labelled}), counts, _origin(name, task))
+
+
+def _origin(name: str, task: Task) -> str:
+    if task.source == "bundled":
+        return "official training split" if name == "train" else "held out from the official training split"
     if task.source == "files":
-        origin = "files of the configuration"
-    return Rows(concatenate_datasets(list(read.values())), {part: len(rows) for part, rows in read.items()}, origin)
+        return "files of the configuration"
+    return "hidden labels" if name == "hidden" else f"official {'training' if name == 'train' else name} split"
+
+
+def _left_out(read: dict[str, dict[str, list[FileRows]]], splits: dict[str, Rows], task: Task) -> dict:
+    """Return what DataSource says of the rows without a label."""
+    if task.unlabelled is None:
+        return {}
+    there = {name: sum(_rows(file) for files in parts.values() for file in files) for name, parts in read.items()}
+    return {"unlabelled_rows": {name: there[name] - len(splits[name].rows) for name in splits if name != "hidden"}}
 
 
 def _drop_tested(splits: dict[str, Rows], task: Task) -> tuple[Rows, int]:

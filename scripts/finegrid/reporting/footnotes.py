@@ -6,7 +6,7 @@ from finegrid.evaluation.comparison import Comparison, MissingCells
 from finegrid.evaluation.metrics import display_name
 from finegrid.records import DataStats
 
-LISTED = 10  # missing cells named in a note
+LISTED = 10  # missing cells, or files, named in a note
 
 
 def plural(count: int, noun: str) -> str:
@@ -35,11 +35,21 @@ def protocol(comparison: Comparison) -> list[str]:
             f"validation and {splits.test.rows:,} test rows of at most {task.task.max_length} tokens. "
             f"Validation: {splits.validation.origin}. Test: {splits.test.origin}"
             + (f"; the labels of {rows_hidden} are hidden." if hidden else ".")
+            + labels(task.data)
         )
     epochs = comparison.tasks[0].training.epochs
     notes.append(f"Training: {plural(epochs, 'epoch')}; {seeds(comparison)}.")
     notes.append("Validation chooses the learning rate and the batch size; only the chosen setting is tested.")
     return notes
+
+
+def labels(stats: DataStats) -> str:
+    """Say how the labels of the data were matched with the classes."""
+    if stats.source.labels is None:  # a regression
+        return ""
+    if stats.source.labels == "as positions":
+        return f" Labels are positions 0 to {stats.task.num_labels - 1} in the list of classes."
+    return f" Labels are matched {stats.source.labels}."
 
 
 def seeds(comparison: Comparison) -> str:
@@ -70,9 +80,20 @@ def data(comparison: Comparison) -> list[str]:
 
 
 def dropped(stats: DataStats) -> list[str]:
-    """Say how many training rows a task leaves out, if it is set to."""
-    rows = stats.source.dropped_training_rows
-    return [] if rows is None else [f"{plural(rows, 'training row')} left out because the text is also in a test split"]
+    """Say which training rows, rows without a label and files named again a task leaves out."""
+    source, facts = stats.source, []
+    if source.dropped_training_rows is not None:
+        rows = plural(source.dropped_training_rows, "training row")
+        facts.append(f"{rows} left out because the text is also in a test split")
+    if source.unlabelled_rows is not None:
+        rows = plural(sum(source.unlabelled_rows.values()), "row")
+        listed = ", ".join(f"{count:,} in {name}" for name, count in source.unlabelled_rows.items() if count)
+        facts.append(f"{rows} left out because there is no label" + (f" ({listed})" if listed else ""))
+    if source.repeated:
+        listed = ", ".join(source.repeated[:LISTED])
+        more = f" and {len(source.repeated) - LISTED:,} more" if len(source.repeated) > LISTED else ""
+        facts.append(f"named more than once, read once: {listed}{more}")
+    return facts
 
 
 def repeated(stats: DataStats) -> list[str]:
