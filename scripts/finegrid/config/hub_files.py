@@ -3,11 +3,24 @@
 from finegrid.config.data_files import split_files
 from finegrid.config.definition import Config, Task
 
-# The second is a pickle, which is neither asked for nor read where the first exists.
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+# The forms that weights come in, the best first: a file, or an index and the shards that it lists. Of a repository with
+# several forms only the first is asked for and read. The last two are pickles.
+WEIGHTS = (
+    ("model.safetensors",),
+    ("model.safetensors.index.json", "model-*-of-*.safetensors"),
+    ("pytorch_model.bin",),
+    ("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+)
+# The second line is for tokenizers of sentencepiece and of BPE without a tokenizer.json.
+VOCABULARY_FILES = (
+    *("tokenizer.json", "tokenizer.*.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
+    *("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model"),
+    *("tiktoken.model", "bpe.codes", "entity_vocab.json"),
+)
 MODEL_FILES = (
-    *("config.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"),
-    *("special_tokens_map.json", *WEIGHTS),
+    *("config.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *VOCABULARY_FILES,
+    *(pattern for form in WEIGHTS for pattern in form),
 )
 
 

@@ -72,7 +72,10 @@ def select(owner: str, key: str, names, patterns) -> list[str]:
     data set has no file for a pattern.
     """
     chosen = matching(names, patterns)
-    needed = [["config.json"], WEIGHTS] if key.startswith("models/") else [[pattern] for pattern in patterns]
+    if key.startswith("models/"):
+        needed = [["config.json"], [form[0] for form in WEIGHTS]]
+    else:
+        needed = [[pattern] for pattern in patterns]
     for group in needed:
         if not matching(chosen, group):
             raise InputError(f"{owner} has no file like {' or '.join(group)}")
@@ -80,7 +83,7 @@ def select(owner: str, key: str, names, patterns) -> list[str]:
 
 
 def matching(names, patterns) -> list[str]:
-    """List the names that match a pattern: no code, and no pickle of weights that are there as safetensors, too.
+    """List the names that match a pattern: no code, and weights in one form only.
 
     Raises InputError if one of them leads outside the repository's folder.
     """
@@ -92,7 +95,9 @@ def matching(names, patterns) -> list[str]:
     for name in chosen:
         if not is_inside(name):
             raise InputError(f"{name!r} is not a path inside a repository, though the hub or the lock file lists it")
-    return [name for name in chosen if name != WEIGHTS[1] or WEIGHTS[0] not in chosen]
+    forms = [form for form in WEIGHTS if form[0] in chosen]
+    left = [pattern for form in forms[1:] for pattern in form]
+    return [name for name in chosen if not any(fnmatchcase(name, pattern) for pattern in left)]
 
 
 def _matches(parts: list[str], patterns: list[str]) -> bool:

@@ -2,59 +2,65 @@
 
 import collections
 import itertools
-import math
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
-from tokenizers import Tokenizer
 
 from finegrid.config.definition import Task
 from finegrid.data.readers import texts_of
 from finegrid.data.splits import Rows
+from finegrid.data.tokenizer import ModelTokenizer, longest_text, read_tokenizer
 from finegrid.errors import InputError
 from finegrid.files import read_json, replacing, sha256
 from finegrid.records import Lengths, SplitStats
 
-# Architectures that number positions from the padding token's id + 1.
-COUNT_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")
 
-
-def load_tokenizer(base_model, task: Task) -> Tokenizer:
+def load_tokenizer(base_model, task: Task) -> ModelTokenizer:
     """Return the tokenizer of a model folder, which cuts texts after `task.max_length` tokens.
 
-    Raises InputError if the model takes fewer tokens than that.
+    Raises InputError if the model takes fewer tokens than that, or if the special tokens leave no room for a text.
     """
     check_max_length(task, read_json(Path(base_model, "config.json")))
-    tokenizer = Tokenizer.from_file(str(Path(base_model, "tokenizer.json")))
-    tokenizer.enable_truncation(task.max_length)
-    tokenizer.no_padding()
+    tokenizer = read_tokenizer(base_model, task.max_length)
+    special = tokenizer.tokenizer.num_special_tokens_to_add(task.pair)
+    if task.max_length < special + len(task.text):
+        raise InputError(
+            f"tasks.{task.name}.max_length: {task.max_length}, of which this model's special tokens take {special}; "
+            f"expected {special + len(task.text)} or more"
+        )
     return tokenizer
 
 
 def check_max_length(task: Task, model: dict) -> None:
     """Raise InputError if a text may have more tokens than the model of this config.json has positions."""
-    longest = model.get("max_position_embeddings", math.inf)
-    if model.get("model_type") in COUNT_AFTER_PADDING:
-        longest -= model["pad_token_id"] + 1
+    longest = longest_text(model)
     if task.max_length > longest:
         raise InputError(f"tasks.{task.name}.max_length: {task.max_length}, the model takes at most {longest}")
 
 
-def tokenise(tokenizer: Tokenizer, split: Rows, task: Task, path: Path) -> SplitStats:
+def tokenise(tokenizer: ModelTokenizer, split: Rows, task: Task, path: Path) -> SplitStats:
     """Write the tokens and labels of a split in the form of `data.tokens`; return its entry in stats.json."""
     texts = texts_of(split.rows, task) if split.rows else []
-    encodings = tokenizer.encode_batch([text if task.pair else text[0] for text in texts])
+    encodings = tokenizer.encode([text if task.pair else text[0] for text in texts])
     lengths = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
+    if not lengths.all():
+        row = int(lengths.argmin())
+        raise InputError(
+            f"tasks.{task.name}: row {row} of {path.stem} has no tokens, and this model adds none: {texts[row]}"
+        )
+    words = any(part.strip() for text in texts for part in text)
+    if path.stem == "train" and words and not tokenizer.knows_a_word(encodings):
+        raise InputError(
+            f"{tokenizer.path}: knows no word of the training texts of task {task.name}: the vocabulary does not fit the "
+            "model or the texts"
+        )
     no_tokens = np.empty(0, dtype=np.int64)
-    input_ids, token_type_ids = (
-        np.concatenate([no_tokens, *(getattr(encoding, field) for encoding in encodings)])
-        for field in ("ids", "type_ids")
-    )
+    input_ids = np.concatenate([no_tokens, *(encoding.ids for encoding in encodings)])
     labels = labels_of(split, task)
     tensors = {
         "input_ids": input_ids.astype(np.int32),
-        "token_type_ids": token_type_ids.astype(np.uint8),
+        "token_type_ids": tokenizer.token_types(encodings),
         "offsets": np.concatenate([[0], np.cumsum(lengths)]),
         "labels": labels,
     }
