@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 
 from finegrid.config.definition import Task
 from finegrid.config.resolve import resolve_config
-from finegrid.data.readers import read_rows
+from finegrid.data.readers import read_file
 from finegrid.errors import InputError
 from finegrid.evaluation.published import read_published
 
@@ -135,7 +135,7 @@ def test_a_pickle_inside_a_parquet_file_is_not_run(tmp_path):
     assert b"py_extension_type" in b"".join(pyarrow.parquet.read_schema(tmp_path / "rows.parquet")[0].metadata.values())
     of_labels = {"label": "label", "classes": ["no", "yes"], "metrics": ["accuracy"]}
     task = Task(name="own", source="files", text=["text"], max_length=8, **of_labels)
-    assert read_rows([tmp_path / "rows.parquet"], task, labelled=True)["text"] == ["a", "b"]
+    assert read_file(tmp_path / "rows.parquet", task, labelled=True).texts["text"] == ["a", "b"]
     assert not trap.exists()
     pickle.loads(extension["ARROW:extension:metadata"])
     assert trap.exists()
