@@ -9,6 +9,7 @@ import os
 from functools import cache
 from pathlib import Path
 
+from finegrid.config.data_files import split_files
 from finegrid.config.definition import Model, Task
 from finegrid.config.hub_files import MODEL_FILES
 from finegrid.errors import InputError
@@ -35,10 +36,10 @@ def task_files(task: Task, mirror: str) -> dict[str, list[str]]:
     """
     if task.source not in ("files", "mirror"):
         return {}
-    folder = "" if task.source == "files" else glob.escape(str(Path(mirror, "datasets", task.repo))) + "/"
+    folder = "" if task.source == "files" else Path(mirror, "datasets", task.repo)
     return {
-        split: [path for patterns in parts.values() for pattern in patterns for path in _found(folder + pattern)]
-        for split, parts in task.files.items()
+        split: [path for files in parts.values() for path in files.paths if os.path.isfile(path)]
+        for split, parts in split_files(task, folder).items()
     }
 
 
