@@ -95,7 +95,7 @@ def time_workload(path: str, config: Config, repeats: int, rate: float) -> dict:
 
 def run_finegrid(path: str, config: Config, folder: str) -> dict:
     """Run a grid, up to its validation scores, in a fresh copy of the repository."""
-    names = ["config", "benchmarks", "models", "profiles", "scripts", "workflow", "Snakefile", "environment.yml"]
+    names = ["config", "benchmarks", "models", "profiles", "scripts", "workflow", "Snakefile"]
     for name in names:
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy2
         copy(REPOSITORY / name, Path(folder, name))

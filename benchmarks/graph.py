@@ -51,8 +51,7 @@ def copy_pipeline(folder: Path) -> None:
     """Copy what a run needs of the repository, with fake_script.py in the place of the scripts that it can replace."""
     for name in ("config", "models", "profiles", "scripts", "workflow"):
         shutil.copytree(REPOSITORY / name, folder / name)
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy2(REPOSITORY / name, folder)
+    shutil.copy2(REPOSITORY / "Snakefile", folder)
     for name in FILES:
         shutil.copy2(REPOSITORY / "benchmarks" / "fake_script.py", folder / "scripts" / f"{name}.py")
 

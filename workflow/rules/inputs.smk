@@ -55,7 +55,7 @@ rule fetch_source:
     wildcard_constraints:
         source="|".join(map(re.escape, HUB_FILES)) or "(?!)",
     conda:
-        "../../environment.yml"
+        "../envs/train.yaml"
     params:
         command=run_script("fetch"),
         files=lambda wildcards: canonical_json(HUB_FILES[wildcards.source]),
@@ -88,7 +88,7 @@ rule base_model:
     benchmark:
         f"{RUN}/benchmarks/base_model.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/train.yaml"
     resources:
         mem_mb=3000,
     params:
@@ -122,7 +122,7 @@ rule prepare:
     log:
         f"{RUN}/logs/prepare/{{task}}.log",
     conda:
-        "../../environment.yml"
+        "../envs/train.yaml"
     resources:
         mem_mb=3000,
     params:

@@ -37,7 +37,7 @@ rule inputs:
     log:
         f"{RUN}/logs/inputs/{{task}}.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("inputs"),
         data=subpath(input.stats, parent=True),
@@ -66,7 +66,7 @@ rule compare:
     log:
         f"{RUN}/logs/compare.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -109,7 +109,7 @@ rule tables:
     log:
         f"{RUN}/logs/tables.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("tables"),
         folder=subpath(output[0], parent=True),
@@ -184,7 +184,7 @@ rule figures:
     log:
         f"{RUN}/logs/figures.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("figures"),
         folder=subpath(output[0], parent=True),
@@ -208,7 +208,7 @@ rule discuss:
     log:
         f"{RUN}/logs/discuss.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("discuss"),
         folder=subpath(output[0], parent=True),
@@ -238,7 +238,7 @@ rule report:
     log:
         f"{RUN}/logs/report.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("report"),
         results=subpath(input.comparison, parent=True),

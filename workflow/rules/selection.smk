@@ -25,7 +25,7 @@ rule select:
     log:
         f"{RUN}/logs/{MODE_FOLDER}/select.log",
     conda:
-        "../../environment.yml"
+        "../envs/summarise.yaml"
     params:
         command=run_script("select_setting"),
         results=subpath(output.best, ancestor=4),
@@ -57,7 +57,7 @@ rule evaluate:
     log:
         f"{RUN}/logs/{MODE_FOLDER}/evaluate.log",
     conda:
-        "../../environment.yml"
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -18,7 +18,7 @@ rule finetune:
     benchmark:
         f"{RUN}/benchmarks/{CELL_FOLDER}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/train.yaml"
     threads: 1
     resources:
         # Measured: 0.5 GB at 16 x 128 tokens, 1 GB at 64 x 512; larger batches go through in micro-batches. A job that
