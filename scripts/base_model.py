@@ -11,7 +11,7 @@ from pathlib import Path
 
 from finegrid import errors
 from finegrid.config.definition import Model
-from finegrid.data.content import model_files, record
+from finegrid.data.content import MODEL_SOURCES, model_files, record
 from finegrid.files import make_folder, parse_json
 from finegrid.modeling.bundled import make_bundled_model, make_random_model
 from finegrid.sealed import as_json, read_as
@@ -28,11 +28,13 @@ def main() -> None:
             provenance = make_random_model(folder)
         else:
             from finegrid.modeling.hub import make_hub_model  # imports torch
+            from finegrid.training.batch_check import check_batches
 
             provenance = make_hub_model(model, folder, arguments.mirror, arguments.fetched)
+            check_batches(folder, model.repo)
         return {"model": as_json(model), **provenance}
 
-    record(model_files(model, arguments.mirror), Path(arguments.output))
+    record(model_files(model, arguments.mirror), Path(arguments.output, MODEL_SOURCES))
     make_folder(arguments.output, make)
 
 

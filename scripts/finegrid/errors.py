@@ -14,6 +14,11 @@ class InputError(Exception):
         super().__init__("".join(each if each.isprintable() else repr(each)[1:-1] for each in message))
 
 
+def in_words(error: BaseException) -> str:
+    """Return what a library raised as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def run(main) -> None:
     """Run a script's `main`; bad input or an unusable file ends in one line and exit status 2."""
     try:

@@ -10,6 +10,7 @@ from conftest import REPOSITORY
 from finegrid.config.cell import Cell, Plan, plans
 from finegrid.config.definition import Config, Mode, Task
 from finegrid.config.hub_files import hub_files, local_files
+from finegrid.config.modes import BIASES
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.config.tasks import TASKS
 from finegrid.files import canonical_json
@@ -82,7 +83,7 @@ def test_a_random_subset_is_drawn_from_everything_unless_the_mode_says_from_what
     modes = {mode: plan(config, mode).mode for mode in config.modes}
     assert modes["random"].train == (".*",)
     assert (modes["random"].random.parameters, modes["random"].random.seed) == (3074, 0)
-    assert modes["bitfit"].train == (r".*\.bias",)
+    assert modes["bitfit"].train == (BIASES,)
     assert (modes["bitfit"].random.parameters, modes["bitfit"].random.seed) == (100, 3)
     assert modes["layers"].train == (r".*\.layer\..*", "head")
     assert modes["full"].random is None

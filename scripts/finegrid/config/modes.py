@@ -7,7 +7,10 @@ match a parameter, unless it matches the empty name, too: `(...)?` asks for what
 Standard library only: the Snakefile imports this module.
 """
 
-BIASES = r".*\.bias"
+# By their whole name or its end: DeBERTa has a q_bias, XLNet an r_w_bias.
+BIASES = r".*[._]bias"
+# Names of layer normalisations: LayerNorm, norm1, layer_norm1.0, final_layer_norm, ln_1, attn_ln, ...
+NORMS = r"(.*\.)?(?i:\w*norm\w*|\w+_ln|ln(_\w+)?)(\.\d+)?\.(weight|bias)"
 HEAD = "head"
 
 # The biases of a layer by the names that the official code of BitFit (Ben Zaken et al., 2022, arXiv:2106.10199)
@@ -41,8 +44,8 @@ MODES = {
     # Some biases and the whole classifier; the paper's best pair is that of query and intermediate.
     **{f"bitfit-{kind}": {"train": biases(kind)} for kind in BIAS_KINDS},
     "bitfit-query-intermediate": {"train": biases("query", "intermediate")},
-    # Every layer normalisation, by any name that ends in norm, and the classifier.
-    "layernorm": {"train": [r".*(?i:norm)\.(weight|bias)", HEAD]},
+    # Every layer normalisation and the classifier.
+    "layernorm": {"train": [NORMS, HEAD]},
     # The classifier only: the encoder is a fixed feature extractor, without dropout.
     "linear-probe": {"train": [HEAD]},
 }

@@ -73,7 +73,7 @@ def select(owner: str, key: str, names, patterns) -> list[str]:
     """
     chosen = matching(names, patterns)
     if key.startswith("models/"):
-        needed = [["config.json"], [form[0] for form in WEIGHTS]]
+        needed = [["config.json"], [form[0] for form in sorted(WEIGHTS, key=len)]]
     else:
         needed = [[pattern] for pattern in patterns]
     for group in needed:

@@ -52,8 +52,8 @@ def tokenise(tokenizer: ModelTokenizer, split: Rows, task: Task, path: Path) -> 
     words = any(part.strip() for text in texts for part in text)
     if path.stem == "train" and words and not tokenizer.knows_a_word(encodings):
         raise InputError(
-            f"{tokenizer.path}: knows no word of the training texts of task {task.name}: the vocabulary does not fit the "
-            "model or the texts"
+            f"{tokenizer.path}: knows no word of the training texts of task {task.name}: the vocabulary does not fit "
+            "the model or the texts"
         )
     no_tokens = np.empty(0, dtype=np.int64)
     input_ids = np.concatenate([no_tokens, *(encoding.ids for encoding in encodings)])

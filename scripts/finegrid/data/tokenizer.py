@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from finegrid.errors import InputError
+from finegrid.errors import InputError, in_words
 from finegrid.files import read_json
 
 TOKENIZER = "tokenizer.json"
@@ -33,7 +33,7 @@ class ModelTokenizer(NamedTuple):
         try:
             return self.tokenizer.encode_batch(texts)
         except Exception as error:  # the package raises plain exceptions
-            raise InputError(f"{self.path}: cannot tokenise: {' '.join(str(error).split())}") from None
+            raise InputError(f"{self.path}: cannot tokenise: {in_words(error)}") from None
 
     def token_types(self, encodings: list[Encoding]) -> np.ndarray:
         """Return the token types of some texts end to end, uint8 [tokens].
@@ -68,7 +68,7 @@ def read_tokenizer(base_model, max_length: int | None = None) -> ModelTokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
-        raise InputError(f"{path}: not a tokenizer: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: not a tokenizer: {in_words(error)}") from None
     tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)
     tokenizer.no_padding()
     if max_length is None:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from finegrid.errors import InputError
 from finegrid.files import check_sha256
-from finegrid.records import DataStats, SplitStats
+from finegrid.records import SplitStats
 from finegrid.sealed import read_record
 
 
@@ -36,12 +36,12 @@ class Split(NamedTuple):
 
 
 def load_split(folder, name: str) -> tuple[Split, SplitStats]:
-    """Map the split `name` of a prepared folder into memory; return it with its entry in `stats.json`.
+    """Map the split `name` of a prepared folder into memory; return it with what `<name>.json` says of it.
 
-    Raises InputError if stats.json is missing or the file's sha256 is not the one it gives.
+    Raises InputError if that is missing or the file's sha256 is not the one it gives.
     """
     path = Path(folder, f"{name}.safetensors")
-    stats = getattr(read_record(DataStats, Path(folder, "stats.json")).splits, name)
+    stats = read_record(SplitStats, Path(folder, f"{name}.json"))
     check_sha256(path, stats.sha256)
     try:
         with safe_open(path, framework="pt") as file:
@@ -50,16 +50,17 @@ def load_split(folder, name: str) -> tuple[Split, SplitStats]:
         raise InputError(f"{path}: not a prepared split ({error})") from None
 
 
-def collate(split: Split, rows: torch.Tensor, device, padding: int = 0) -> dict[str, torch.Tensor]:
-    """Pad some rows to the longest of them with the token `padding`.
+def collate(split: Split, rows: torch.Tensor, device, padding: int = 0, left: bool = False) -> dict[str, torch.Tensor]:
+    """Pad some rows to the longest of them with the token `padding`, at the end or, with `left`, at the start.
 
     Returns the model's inputs `input_ids`, `token_type_ids` and `attention_mask`, each int64 [rows, longest],
     on `device`.
     """
     starts = split.offsets[rows]
     lengths = split.offsets[rows + 1] - starts
-    position = torch.arange(int(lengths.max()))
-    attention_mask = position < lengths[:, None]
+    longest = int(lengths.max())
+    position = torch.arange(longest) - (longest - lengths[:, None]) * left
+    attention_mask = (position >= 0) & (position < lengths[:, None])
     token = torch.where(attention_mask, starts[:, None] + position, 0)
     inputs = {
         "input_ids": torch.where(attention_mask, split.input_ids[token], padding).long(),

@@ -8,7 +8,7 @@ from dataclasses import fields
 import torch
 
 from finegrid.config.definition import Peft
-from finegrid.errors import InputError
+from finegrid.errors import InputError, in_words
 from finegrid.modeling.lean_transformers import lean
 
 # A key that the mode's `train` replaces; methods that need more than the loss of the task; and methods that load
@@ -16,6 +16,7 @@ from finegrid.modeling.lean_transformers import lean
 IN_TRAIN = "modules_to_save"
 OWN_LOOP = ("ADALORA",)
 LOADING = ("XLORA",)
+ALL_LINEAR = "all-linear"
 
 
 def add_adapters(model: torch.nn.Module, peft_config: Peft, seed: int) -> None:
@@ -44,11 +45,21 @@ def add_adapters(model: torch.nn.Module, peft_config: Peft, seed: int) -> None:
             raise InputError(f"mode: peft.peft_type: {name} needs a training loop of its own")
         if issubclass(methods[name], peft.PromptLearningConfig):
             raise InputError(f"mode: peft.peft_type: {name} learns virtual tokens, which is not supported")
+        if str(settings.get("target_modules")).lower() == ALL_LINEAR:
+            settings = {**settings, "target_modules": linear_layers(model)}
         torch.manual_seed(seed)
         try:
             peft.inject_adapter_in_model(peft.get_peft_config(settings), model)
         except Exception as error:  # peft and torch raise anything if a value is wrong
-            raise InputError(f"mode: peft: {' '.join(str(error).split())} ({type(error).__name__})") from error
+            raise InputError(f"mode: peft: {in_words(error)}") from error
+
+
+def linear_layers(model: torch.nn.Module) -> list[str]:
+    """Name the linear layers of the encoder. Those of the head, which peft would add, are for the mode's `train`."""
+    from transformers.pytorch_utils import Conv1D
+
+    linear = (name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear | Conv1D))
+    return [name for name in linear if name.startswith(f"{model.base_model_prefix}.")]
 
 
 def merge_adapters(model: torch.nn.Module) -> torch.nn.Module:

@@ -7,7 +7,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from finegrid.errors import InputError
+from finegrid.data.tokenizer import SETTINGS, reads_token_types
+from finegrid.errors import InputError, in_words
 from finegrid.files import check_sha256, read_json, replacing
 from finegrid.modeling.lean_transformers import lean
 from finegrid.modeling.sparse_subset import entries_of, set_entries
@@ -22,23 +23,41 @@ def load_classifier(base_model: str | Path, num_labels: int, seed: int) -> tuple
     """Load the encoder of a base model's folder under a new head, whose weights are drawn from `seed`.
 
     Returns the transformers model, on the CPU, and the sha256 of the weights that training starts from. Raises
-    InputError if the encoder's weights are incomplete or not those of the folder's provenance.json.
+    InputError if the folder is damaged, or if its weights are not those of its provenance.json.
     """
     weights = Path(base_model, "model.safetensors")
     weights_sha256 = read_json(Path(base_model, "provenance.json"), "files", weights.name)
     check_sha256(weights, weights_sha256)
-    torch.manual_seed(seed)
-    with lean():
-        from transformers import AutoConfig, AutoModelForSequenceClassification
-
-        config = AutoConfig.from_pretrained(base_model, num_labels=num_labels, local_files_only=True)
-        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-    # The classifier may not use all of the encoder: RoBERTa's has no pooler. So unexpected weights are fine.
-    missing, _ = model.base_model.load_state_dict(load_file(weights), strict=False)
-    if missing:
-        raise InputError(f"{weights}: has no {', '.join(missing)}")
+    model = build_classifier(base_model, num_labels, seed)
     head = {name: tensor for name, tensor in model.state_dict().items() if in_head(model, name)}
     return model, Start(encoder=weights_sha256, head=hashlib.sha256(save(head)).hexdigest())
+
+
+def build_classifier(base_model: str | Path, num_labels: int, seed: int) -> torch.nn.Module:
+    """Load what `load_classifier` returns, whatever weights the folder holds.
+
+    The model's attribute `token_types` says whether its tokenizer tells the two texts of a pair apart.
+    """
+    weights, config_file = (Path(base_model, name) for name in ("model.safetensors", "config.json"))
+    torch.manual_seed(seed)
+    try:
+        with lean():
+            from transformers import AutoConfig, AutoModelForSequenceClassification
+
+            config = AutoConfig.from_pretrained(base_model, num_labels=num_labels, local_files_only=True)
+            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    except Exception as error:  # a configuration can make transformers raise anything
+        raise InputError(f"{config_file}: makes no classifier: {in_words(error)}") from error
+    try:
+        # The classifier may not use all of the encoder: RoBERTa's has no pooler. So unexpected weights are fine.
+        missing, _ = model.base_model.load_state_dict(load_file(weights), strict=False)
+    except (SafetensorError, FileNotFoundError, RuntimeError) as error:
+        raise InputError(f"{weights}: cannot be loaded: {in_words(error)}") from None
+    if missing:
+        raise InputError(f"{weights}: has no {', '.join(missing)}")
+    settings = Path(base_model, SETTINGS)
+    model.token_types = not settings.exists() or reads_token_types(read_json(settings))
+    return model
 
 
 def load_cell(folder: str | Path, metrics: Metrics, base_model: str | Path) -> torch.nn.Module:

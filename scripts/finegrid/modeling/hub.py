@@ -1,51 +1,155 @@
-"""A base model from the model hub: saved as safetensors whatever the hub holds, and without any code of its own."""
+"""A base model from the model hub: what transformers loads from the repository, and nothing that the hub could run."""
 
 import pickle
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 from finegrid.config.definition import Model
-from finegrid.config.hub_files import MODEL_FILES, WEIGHTS
+from finegrid.config.hub_files import MODEL_FILES
 from finegrid.data import mirror
-from finegrid.errors import InputError
+from finegrid.errors import InputError, in_words
+from finegrid.files import parse_json
+from finegrid.modeling.architectures import check_architecture
+from finegrid.modeling.hub_tokenizer import check_vocabulary, load_tokenizer, save_tokenizer
 from finegrid.sealed import as_json
 
 DRAW_SEED = 0
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+NAMED = 4  # names of weights in a message
 
 
-def make_hub_model(model: Model, folder, mirror_folder, fetched=None) -> dict:
+def make_hub_model(model: Model, folder: Path, mirror_folder, fetched=None) -> dict:
     """Save the encoder and the tokenizer of `model.repo`, which the mirror holds, into `folder`.
 
-    Weights that the checkpoint lacks, such as a pooler's, are drawn. Returns the provenance: the repository, its
-    revision, the sha256 of its files, and the names of the weights that were drawn. Raises InputError if the files are
-    not there or cannot be loaded, or if the model needs code of the repository.
+    The tensors are those that transformers loads, in float32 and under the names of its own parameters. A pooler that
+    the checkpoint lacks is drawn. Returns the provenance: the repository, its revision, the sha256 of its files, the
+    names of the weights that were drawn and of those, of an encoder by their names, that this one has no use for.
+
+    Raises InputError if the files are not there, cannot be loaded or do not belong together, if the architecture is
+    not supported, or if the model needs code of the repository.
+    """
+    source, files = mirror.repository("models", model.repo, MODEL_FILES, mirror_folder, fetched)
+    for name in files.files:
+        check_no_pointer(source / name)
+    config = parse_json(Path(source, "config.json").read_text(encoding="utf-8"), str(source / "config.json"))
+    check_architecture(config if isinstance(config, dict) else {}, source / "config.json")
+    with only_these_files(source, files.files) as staged, in_one_line(source, staged):
+        encoder, drawn, unused = load_encoder(staged, source)
+        tokenizer = load_tokenizer(staged, source)
+        check_vocabulary(tokenizer, files.files, encoder.get_input_embeddings().weight.shape[0], source)
+        save_encoder(encoder, tokenizer, folder)
+        save_tokenizer(tokenizer, folder, source)
+    for what, names in (("drawn at random, as the checkpoint lacks them", drawn), ("not used", unused)):
+        if names:
+            print(f"weights {what}: {', '.join(names)}", flush=True)
+    return {"source": {"repo": model.repo, **as_json(files)}, "drawn": drawn, "unused": unused}
+
+
+def check_no_pointer(path: Path) -> None:
+    """Raise InputError if a file is what git leaves in the place of a large file that was not fetched."""
+    with open(path, "rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise InputError(f"{path}: only points to the file, which is in Git LFS; `git lfs pull` fetches it")
+
+
+@contextmanager
+def only_these_files(source: Path, names):
+    """Give a folder that holds these files of a repository, as transformers reads whatever else it finds, too."""
+    with tempfile.TemporaryDirectory(prefix="finegrid-") as staged:
+        for name in names:
+            Path(staged, name).symlink_to((source / name).resolve())
+        yield Path(staged)
+
+
+@contextmanager
+def in_one_line(source: Path, staged: Path):
+    """Turn what a library raises about the files of a repository into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except pickle.UnpicklingError:
+        pickles = ", ".join(sorted(path.name for path in staged.glob("*.bin")))
+        raise InputError(f"{source}: {pickles}: holds more than weights, or is damaged; it was not run") from None
+    except OSError as error:
+        if error.filename and not str(error.filename).startswith(str(staged)):  # a full disk
+            raise
+        raise InputError(f"{source}: cannot be loaded: {in_words(error).replace(str(staged), str(source))}") from None
+    except Exception as error:  # a damaged or foreign file can make the libraries raise anything
+        raise InputError(f"{source}: cannot be loaded: {in_words(error).replace(str(staged), str(source))}") from None
+
+
+def load_encoder(staged: Path, source: Path):
+    """Load the encoder; return it with the names of weights that were drawn and of those that were not used.
+
+    Raises InputError, which names the weights, if the checkpoint lacks any but a pooler's, or if they do not fit the
+    configuration or are not finite.
     """
     import torch
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel, AutoModelForSequenceClassification
 
-    source, files = mirror.repository("models", model.repo, MODEL_FILES, mirror_folder, fetched)
-    safely = {"local_files_only": True, "trust_remote_code": False}
     torch.manual_seed(DRAW_SEED)
-    try:
-        encoder, loading = AutoModel.from_pretrained(
-            source,
-            dtype=torch.float32,
-            output_loading_info=True,
-            weights_only=True,
-            attn_implementation="eager",  # the configuration may name a repository whose kernels would be run
-            **safely,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source, **safely)
-    except pickle.UnpicklingError:
-        raise InputError(f"{source / WEIGHTS[1]}: holds more than weights, or is damaged; it was not run") from None
-    except Exception as error:  # a damaged or foreign file can make the libraries raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{source}: cannot be loaded: {reason}") from None
+    encoder, loading = AutoModel.from_pretrained(
+        staged,
+        dtype=torch.float32,
+        output_loading_info=True,
+        weights_only=True,
+        ignore_mismatched_sizes=True,  # they are told below, by name
+        attn_implementation="eager",  # the configuration may name a repository whose kernels would be run
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    # The classifier may use less than the whole encoder: RoBERTa's has no pooler, Funnel's no decoder.
+    with torch.device("meta"):
+        classifier = AutoModelForSequenceClassification.from_config(encoder.config)
+    used = set(classifier.base_model.state_dict())
     drawn = sorted(loading["missing_keys"])
-    if len(drawn) == len(encoder.state_dict()):
+    if len(drawn) >= len(encoder.state_dict()):
         raise InputError(f"{source}: has no weights of {type(encoder).__name__}")
-    # Nothing saved may lead a later job to code of the repository.
-    vars(encoder.config).pop("auto_map", None)
-    tokenizer.init_kwargs.pop("auto_map", None)
-    tokenizer.chat_template = None  # templates are programs, in files named by the repository
-    encoder.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return {"source": {"repo": model.repo, **as_json(files)}, "drawn": drawn}
+    for name, found, expected in sorted(loading["mismatched_keys"]):
+        raise InputError(
+            f"{source}: {name} is {list(found)} in the weights, but {list(expected)} by config.json: they are of two "
+            "models"
+        )
+    missing = [name for name in drawn if name in used and "pooler" not in name.split(".")]
+    if missing:
+        raise InputError(
+            f"{source}: the weights lack {listed(missing)}, which {type(encoder).__name__} has by config.json"
+        )
+    broken = [name for name, parameter in encoder.named_parameters() if not parameter.isfinite().all()]
+    if broken:
+        raise InputError(f"{source}: weights are infinite or not a number: {listed(broken)}")
+    # Heads of other tasks are left out here: whatever the checkpoint has besides the modules of the encoder.
+    modules = [
+        f"{prefix}{name}." for name, _ in encoder.named_children() for prefix in ("", f"{encoder.base_model_prefix}.")
+    ]
+    unused = sorted(name for name in loading["unexpected_keys"] if name.startswith(tuple(modules)))
+    return encoder, [name for name in drawn if name in encoder.state_dict()], unused
+
+
+def listed(names: list[str]) -> str:
+    """Name a few weights and count the others."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def save_encoder(encoder, tokenizer, folder: Path) -> None:
+    """Save the encoder's tensors and its configuration.
+
+    Not by `save_pretrained`, which writes the names of the checkpoint back, such as LayerNorm.gamma.
+    """
+    from safetensors.torch import save_file
+
+    tensors, places = {}, set()
+    for name, tensor in encoder.state_dict().items():
+        tensors[name] = tensor.clone() if tensor.data_ptr() in places else tensor.contiguous()  # some are tied
+        places.add(tensor.data_ptr())
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = encoder.config
+    vars(config).pop("auto_map", None)  # nothing saved may lead a later job to code of the repository
+    config.architectures = [type(encoder).__name__]
+    if config.pad_token_id is None:
+        # What a batch is padded with, and where decoders find the last token of a text.
+        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    config.save_pretrained(folder)

@@ -35,7 +35,8 @@ def apply_mode(model: torch.nn.Module, mode: Mode, seed: int) -> None:
 def set_trainable(model: torch.nn.Module, patterns: list[str]) -> None:
     """Train exactly the parameters that one of the patterns selects; see config/modes.py.
 
-    Raises InputError if a pattern selects no parameter, unless it matches the empty name.
+    Raises InputError if a pattern selects no parameter, unless it matches the empty name, or if it selects some of the
+    head without naming it: `.*\\.bias` means the encoder's biases, too, and ModernBERT's encoder has none.
     """
     names = [name for name, _ in model.named_parameters()]
     selected = set()
@@ -45,6 +46,11 @@ def set_trainable(model: torch.nn.Module, patterns: list[str]) -> None:
             near = ", ".join(nearest(pattern, names))
             raise InputError(
                 f"mode: the pattern {pattern!r} matches no parameter of {type(model).__name__}; the nearest are {near}"
+            )
+        if matched and only_by_chance(pattern, matched, model):
+            raise InputError(
+                f"mode: the pattern {pattern!r} matches no parameter of the encoder of {type(model).__name__}, only "
+                f"{', '.join(matched)} of its head: {missing_kind(pattern)}"
             )
         selected.update(matched)
     if not selected:
@@ -62,6 +68,22 @@ def selects(pattern: str, name: str, model: torch.nn.Module) -> bool:
 def in_head(model: torch.nn.Module, name: str) -> bool:
     """Whether the parameter of this name lies outside the encoder."""
     return not name.startswith(f"{model.base_model_prefix}.")
+
+
+def only_by_chance(pattern: str, matched: list[str], model: torch.nn.Module) -> bool:
+    """Whether a pattern selects nothing but parameters of the head, without spelling out a module of the head."""
+    if pattern == HEAD or re.fullmatch(pattern, "") or not all(in_head(model, name) for name in matched):
+        return False
+    modules = {True: set(), False: set()}
+    for name, _ in model.named_parameters():
+        modules[in_head(model, name)].update(name.split(".")[:-1])
+    return not any(module in pattern.replace("\\", "") for module in modules[True] - modules[False])
+
+
+def missing_kind(pattern: str) -> str:
+    """Say what an encoder lacks that no parameter of matches a pattern."""
+    what = "biases" if "bias" in pattern else "such parameters"
+    return f"this encoder has no {what} to train; 'linear-probe' trains the head alone"
 
 
 def nearest(pattern: str, names: list[str], count: int = 3) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from finegrid.data.tokens import Split
 from finegrid.modeling.sparse_subset import entries_of, set_entries
 from finegrid.training.engine import Engine
-from finegrid.training.inputs import padded_inputs
+from finegrid.training.inputs import batches_of, padded_inputs
 from finegrid.training.loss import summed_loss
 
 PREDICTED_AT_ONCE = 32  # rows
@@ -26,14 +26,17 @@ class PlainEngine(Engine):
         self.sparse = [(each, each.detach().clone()) for each in self.parameters if entries_of(each) is not None]
 
     def backward(self, rows: torch.Tensor) -> torch.Tensor:
-        logits = self.model(**padded_inputs(self.model, self.split, rows, self.device)).logits
-        loss = summed_loss(logits, self.split.labels[rows].to(self.device)) / len(rows)
-        loss.backward()
+        loss = torch.zeros((), device=self.device)
+        for batch in batches_of(self.model, self.split.lengths, rows):
+            logits = self.model(**padded_inputs(self.model, self.split, batch, self.device)).logits
+            share = summed_loss(logits, self.split.labels[batch].to(self.device)) / len(rows)
+            share.backward()
+            loss += share.detach()
         for parameter, _ in self.sparse:
             gradient = torch.zeros_like(parameter)
             set_entries(gradient, entries_of(parameter), parameter.grad.flatten()[entries_of(parameter)])
             parameter.grad = gradient
-        return loss.detach()
+        return loss
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -45,8 +48,8 @@ class PlainEngine(Engine):
     @torch.inference_mode()
     def predict(self, split: Split) -> np.ndarray:
         self.model.eval()
-        parts = [
-            self.model(**padded_inputs(self.model, split, rows, self.device)).logits.cpu()
-            for rows in torch.arange(len(split.labels)).split(PREDICTED_AT_ONCE)
-        ]
-        return torch.cat(parts).numpy()
+        logits = torch.empty(len(split.labels), self.model.config.num_labels)
+        for chunk in torch.arange(len(split.labels)).split(PREDICTED_AT_ONCE):
+            for rows in batches_of(self.model, split.lengths, chunk):
+                logits[rows] = self.model(**padded_inputs(self.model, split, rows, self.device)).logits.cpu()
+        return logits.numpy()

@@ -12,8 +12,7 @@ from finegrid.training.engine import Engine
 from finegrid.training.fast.dropout import random_state, replace_dropout, set_random_state
 from finegrid.training.fast.embedding import UsedRows, trains_whole
 from finegrid.training.fast.features import Features, Head, only_head_trains
-from finegrid.training.fast.inference import extract, model_inputs, predict, prepare_for_device
-from finegrid.training.fast.micro_batches import micro_batches
+from finegrid.training.fast.inference import extract, model_inputs, parts_of, predict, prepare_for_device
 from finegrid.training.fast.precision import autocast
 from finegrid.training.fast.subset import SubsetParameter
 from finegrid.training.loss import summed_loss
@@ -71,7 +70,7 @@ class FastEngine(Engine):
 
     def backward(self, rows: torch.Tensor) -> torch.Tensor:
         loss = torch.zeros((), device=self.device)
-        for part in micro_batches(self.split.lengths, rows, self.device):
+        for part in parts_of(self.model, self.split, rows, self.device):
             row_order, inputs = model_inputs(self.model, self.split, part, self.device)
             with autocast(self.device, self.dtype):
                 logits = self.model(**inputs).logits

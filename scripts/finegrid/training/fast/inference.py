@@ -8,12 +8,12 @@ from finegrid.training.fast import unpadded
 from finegrid.training.fast.features import Features
 from finegrid.training.fast.micro_batches import micro_batches
 from finegrid.training.fast.precision import autocast, keep_float32
-from finegrid.training.inputs import padded_inputs
+from finegrid.training.inputs import batches_of, padded_inputs
 
 
 def prepare_for_device(model: torch.nn.Module, device: str) -> str:
     """Move a model to the device that it runs on; return the form of its batches, "unpadded" or "padded"."""
-    if device == "cpu" and model.config.model_type in unpadded.MODEL_TYPES:
+    if device == "cpu" and model.config.model_type in unpadded.MODEL_TYPES and not model.config.is_decoder:
         unpadded.use_unpadded(model)
     model.to(device)
     # With 8 significant bits, different logits would tie, and a tie always goes to the same class.
@@ -32,7 +32,7 @@ def predict(model: torch.nn.Module, split: Split | Features, device: str, dtype:
         return np.empty((0, model.config.num_labels), dtype=np.float32)
     model.eval()
     logits = None
-    for rows in micro_batches(split.lengths, torch.arange(len(split.labels)), device):
+    for rows in parts_of(model, split, torch.arange(len(split.labels)), device):
         row_order, inputs = model_inputs(model, split, rows, device)
         with autocast(device, dtype):
             part = model(**inputs).logits.float().cpu()
@@ -48,6 +48,12 @@ def extract(model: torch.nn.Module, split: Split, device: str, dtype: torch.dtyp
     vectors = predict(model, split, device, dtype)
     model.classifier = classifier
     return Features(torch.from_numpy(vectors), split.labels, split.tokens)
+
+
+def parts_of(model, split: Split | Features, rows: torch.Tensor, device: str) -> list[torch.Tensor]:
+    """Cut rows into micro-batches that the model can take."""
+    parts = micro_batches(split.lengths, rows, device)
+    return [batch for part in parts for batch in batches_of(model, split.lengths, part)]
 
 
 def model_inputs(model, split: Split | Features, rows: torch.Tensor, device: str) -> tuple[torch.Tensor, dict]:
