@@ -23,7 +23,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
 COLUMNS = st.text(min_size=1, max_size=9)
 CLASS_NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=5)
-EXISTING = st.sampled_from(["README.md", "config/*.yaml", "scripts/**/files.py"])
+TRAINING = st.sampled_from(["README.md", "config/*.yaml"])
+OTHERS = st.sampled_from(["LICENSE", "scripts/**/files.py", "docs/*"])
 
 
 def lists(values, most=3, by=None):
@@ -46,19 +47,25 @@ SAMPLES = st.fixed_dictionaries(
 LENGTHS = st.integers(2, 512)
 
 
+CSV = {"separator": [";", "\t", "|"], "quote": ["'", '"', ""], "escape": ["\\", ""]}
+
+
 @st.composite
 def own_tasks(draw) -> dict:
     """A task of the user's own files."""
     task = {"source": "files", "max_length": draw(LENGTHS), "label": draw(COLUMNS)}
     task["text"] = draw(COLUMNS | lists(COLUMNS, 2, by=str))
     splits = draw(st.sets(st.sampled_from(["validation", "test", "hidden"])))
-    task["files"] = {split: draw(EXISTING | lists(EXISTING)) for split in ["train", *sorted(splits)]}
+    task["files"] = {split: draw(OTHERS | lists(OTHERS)) for split in sorted(splits)}
+    task["files"]["train"] = draw(TRAINING | lists(TRAINING))
     classes = draw(st.none() | st.lists(CLASS_NAMES | st.integers(-9, 9), min_size=2, max_size=4, unique_by=str))
     task |= {"regression": True} if classes is None else {"classes": classes}
     of_kind = metric_names(classes is None, len(classes or ()))
     optional = {
         "metrics": lists(st.sampled_from(of_kind), by=str),
         "drop_training_rows_in_test": st.booleans(),
+        "drop_unlabelled": st.booleans() | lists(CLASS_NAMES, by=str),
+        "csv": st.fixed_dictionaries({}, optional={name: st.sampled_from(few) for name, few in CSV.items()}),
         "sample": SAMPLES,
     }
     optional |= {} if "validation" in splits else {"validation_from_train": DRAWS}

@@ -74,7 +74,11 @@ BROKEN = {
         ["train.csv: cannot be read", "in line 22, saw 3"],
     ),
     "a field too many in all rows": ("csv", CSV.replace("film", "f,m"), ["2 fields in line 2, saw 3"]),
-    "a field too few": ("csv", f"{CSV}a film\n", ["row 20", "missing", "expected a class"]),
+    "a field too few": (
+        "csv",
+        f"{CSV}a film\n",
+        ["line 22: 1 field, so none for the column 'label'"],
+    ),
     "tab in a text": ("tsv", CSV.replace(",", "\t") + "a\tfilm\tgood\n", ["2 fields in line 22, saw 3"]),
     "unclosed quote": ("csv", f'{CSV}"a film,good\nanother,bad\n', ["EOF inside string starting at row 21"]),
     "Latin-1": ("csv", f"{CSV}café,good\n".encode("latin-1"), ["train.csv", "0xe9", "UTF-8"]),
@@ -96,15 +100,27 @@ BROKEN = {
     "lists as labels": ("parquet", parquet(text=TEXTS, label=[[0]] * 20), ["row 0 is '[0]'", "0 to 1"]),
     "cut line": ("jsonl", JSONL[:-5], ["train.jsonl: cannot be read"]),
     "two objects in a line": ("jsonl", JSONL.replace("}\n", "} ", 1), ["train.jsonl: cannot be read"]),
-    "array": ("jsonl", f"[{JSONL.strip()}]".replace("\n", ","), ["train.jsonl: no column 'text'"]),
-    "arrays": ("jsonl", '["film", 0]\n["book", 1]\n', ["no column 'text'; its columns: '0', '1'"]),
-    "numbers": ("jsonl", "1\n2\n", ["train.jsonl: no column 'text'"]),
+    "array": (
+        "jsonl",
+        f"[{JSONL.strip()}]".replace("\n", ","),
+        ["train.jsonl: cannot be read: line 1 is of type list"],
+    ),
+    "arrays": ("jsonl", '["film", 0]\n["book", 1]\n', ["line 1 is of type list; expected an object"]),
+    "numbers": ("jsonl", "1\n2\n", ["train.jsonl: cannot be read: line 1 is of type str"]),
     "empty JSON lines": ("jsonl", "", ["no column 'text'; its columns: none"]),
-    "nested deep": ("jsonl", f'{{"text": {"[" * 9999}{"]" * 9999}}}\n', ["train.jsonl: cannot be read", "depth"]),
+    "nested deep": (
+        "jsonl",
+        f'{{"text": {"[" * 9999}{"]" * 9999}}}\n',
+        ["train.jsonl: cannot be read", "line 1: nested too deep"],
+    ),
     "list as a text": ("jsonl", JSONL + '{"text": ["a"], "label": 0}\n', ["'text': row 20 is of type list"]),
     "a row without the label": ("jsonl", JSONL + '{"text": "a"}\n', ["row 20 is missing"]),
     "NaN as a label": ("jsonl", JSONL + '{"text": "a", "label": NaN}\n', ["row 20 is missing"]),
-    "no such class": ("csv", CSV.replace("film 7,good", "film 7,fair"), ["'bad'; expected 0 to 1 or one of bad, good"]),
+    "no such class": (
+        "csv",
+        CSV.replace("film 7,good", "film 7,fair"),
+        ["row 7 is 'fair'; expected 0 to 1 or one of bad, good"],
+    ),
     "no such number": ("csv", "text,label\na,0\nb,2\n", ["row 1 is '2'; expected 0 to 1"]),
     "no label known": ("csv", "text,label\na,-1\nb,-1\n", ["every label is -1", "'hidden'"]),
     "infinity": ("csv", "text,label\na,1\nb,inf\n", ["row 1 is 'inf'; expected a number"], NUMBER),
@@ -179,12 +195,17 @@ def test_a_broken_file_is_told_in_one_line(tmp_path, monkeypatch, capsys, name):
         (["none*.csv"], ["there is no file", "none*.csv", "for validation"]),
         (["link.csv"], ["link.csv: cannot be read", "No such file"]),
         (["header.csv"], ["header.csv", "validation has no rows"]),
-        (["a.csv", "other.csv"], ["other.csv: no column 'text'; its columns: 'title', 'label'"]),
+        (["b.csv", "other.csv"], ["other.csv: no column 'text'; its columns: 'title', 'label'"]),
     ],
 )
 def test_the_split_and_the_file_are_named(tmp_path, monkeypatch, capsys, files, expected):
     (tmp_path / "link.csv").symlink_to("nowhere.csv")
-    for name, content in {"a": CSV, "header": "text,label\n", "other": CSV.replace("text", "title", 1)}.items():
+    for name, content in {
+        "a": CSV,
+        "b": CSV,
+        "header": "text,label\n",
+        "other": CSV.replace("text", "title", 1),
+    }.items():
         (tmp_path / f"{name}.csv").write_text(content)
     splits = {"train": [tmp_path / "a.csv"], "validation": [tmp_path / name for name in files]}
     line = refused(monkeypatch, capsys, command(tmp_path, splits))

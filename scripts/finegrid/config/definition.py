@@ -97,6 +97,7 @@ class CsvFormat(Record):
     separator: Character | None = None  # a comma; in .tsv files a tab
     quote: CharacterOrNone | None = None  # "; in .tsv files none
     escape: CharacterOrNone = ""  # stands before a quote, a separator or itself that is part of a text
+    skip_spaces: truth("whether spaces that follow a separator are left out") = False
 
     @model_validator(mode="after")
     def _different(self):
@@ -160,6 +161,11 @@ class Task(Record):
         if self.drop_unlabelled is True:  # SNLI's for rows without a gold label: on the hub, and in its own files
             return () if self.regression else ("-1", "-")
         return self.drop_unlabelled
+
+    @property
+    def training_splits(self) -> tuple[str, ...]:
+        """The splits whose files decide which rows train and validate."""
+        return SPLITS if self.drop_training_rows_in_test else ("train", "validation")
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pyarrow.parquet
 from datasets import Dataset
 
 from finegrid.config.definition import Task
-from finegrid.data.quoting import check_quoting, form_of
+from finegrid.data.csv_form import check_form, form_of, hint
 from finegrid.errors import InputError
 
 MOST_LISTED = 10  # rows, or columns, that a message lists
@@ -42,7 +42,7 @@ def _read_separated(path: Path, task: Task, wanted: list[str]) -> Table:
     table = pandas.read_csv(path, header=None, dtype=str, keep_default_na=False, **form.for_pandas)
     names = table.iloc[0].tolist()
     columns = {name: table.iloc[1:, names.index(name)].tolist() for name in wanted if name in names}
-    check_quoting(path, form, columns)
+    check_form(path, form, names, columns)
     return Table(names, columns)
 
 
@@ -83,17 +83,32 @@ def _read_json_lines(path: Path, _: Task, wanted: list[str]) -> Table:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line, parse_int=str, parse_float=str)
+                row = json.loads(line, parse_int=str, parse_float=str, object_pairs_hook=_object)
             except json.JSONDecodeError as error:
                 raise ValueError(f"line {number}: {error.msg} at column {error.colno}") from None
             except RecursionError:
                 raise ValueError(f"line {number}: nested too deep") from None
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is of type {type(row).__name__}; expected an object")
+            if isinstance(row, _Repeating) and row.twice & columns.keys():
+                raise ValueError(f"line {number}: {min(row.twice & columns.keys())!r} is there twice")
             names.update(row)
             for name, values in columns.items():
                 values.append(row.get(name))
     return Table(list(names), {name: values for name, values in columns.items() if name in names})
+
+
+class _Repeating(dict):
+    """An object of JSON that has some keys twice."""
+
+    def __init__(self, pairs: list[tuple]):
+        super().__init__(pairs)
+        self.twice = {key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1}
+
+
+def _object(pairs: list[tuple]) -> dict:
+    content = dict(pairs)
+    return content if len(content) == len(pairs) else _Repeating(pairs)
 
 
 READERS = {
@@ -122,23 +137,18 @@ def read_file(path, task: Task, labelled: bool) -> FileRows:
         raise InputError(f"{name}: cannot be read: the byte 0x{byte:02x} is not UTF-8 text") from None
     except (ValueError, OSError, NotImplementedError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
+        if isinstance(error, pandas.errors.ParserError):
+            reason += "; how a file is separated, quoted and escaped is said by the task's key 'csv'"
         raise InputError(f"{name}: cannot be read: {reason}") from None
     for column in wanted:
         if column not in table.names:
             listed = ", ".join(repr(name[:50]) for name in table.names[:MOST_LISTED]) or "none"
-            hint = _separator_hint(table.names, wanted)
-            raise InputError(f"{name}: no column {column!r}; its columns: {listed}{and_more(table.names)}{hint}")
+            key = hint(table.names, wanted) if READERS[path.suffix] is _read_separated else ""
+            raise InputError(f"{name}: no column {column!r}; its columns: {listed}{and_more(table.names)}{key}")
         if table.names.count(column) > 1:
             raise InputError(f"{name}: {table.names.count(column)} columns {column!r}; expected one")
     texts = {column: _texts(table.columns[column], f"{name}: column {column!r}") for column in task.text}
     return FileRows(name, texts, table.columns[task.label] if labelled else None, table.class_names)
-
-
-def _separator_hint(names: list[str], wanted: list[str]) -> str:
-    for separator in ",;|\t" if len(names) == 1 else "":
-        if set(wanted) <= {name.strip("'\" ") for name in names[0].split(separator)}:
-            return f"; the task may need csv: {{separator: {json.dumps(separator)}}}"
-    return ""
 
 
 def and_more(items) -> str:
