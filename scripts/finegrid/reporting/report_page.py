@@ -1,9 +1,10 @@
 """The report of a run as one HTML page: what it shows, gathered from the files of the run, and the page itself."""
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,9 +110,18 @@ def gather(run_folder: Path, configuration) -> ReportPage:
         data=[data(task) for task in comparison.tasks],
         inputs=[read_record(InputsPage, run_folder / "inputs" / f"{task.name}.json") for task in comparison.tasks],
         configuration=yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True, width=100),
-        packages={name: version(name) for name in PACKAGES},
+        packages=installed_versions(),
         counts=[count(task, mode) for task, mode in comparison.rows()],
     )
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of PACKAGES; with conda, the report's environment lacks those that only other rules need."""
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def read_list(record, path) -> list:
