@@ -51,6 +51,7 @@ def main() -> None:
         validation_logits, labels["validation"] = load_predictions(folder / "validation.safetensors")
 
         model = load_cell(folder, metrics, arguments.base_model)
+        dtype = environment.dtype_for(model, dtype)
         batches = fast.prepare_for_device(model, device)
         test_logits = fast.predict(model, test, device, dtype)
         hidden_logits = fast.predict(model, hidden, device, dtype)

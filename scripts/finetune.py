@@ -53,6 +53,7 @@ def main() -> None:
 
     # Model: the cell's seed draws the head here, the order of the rows and dropout in training
     model, start = load_classifier(arguments.base_model, task.num_labels, cell.seed)
+    dtype = environment.dtype_for(model, dtype)
     apply_mode(model, cell.mode, cell.seed)
     trainable, total = count_parameters(model)
     code = code_hash("finetune")

@@ -11,6 +11,8 @@ PADDED_LEFT = ("xlnet",)
 # Convolutions, pooling and Fourier transforms mix the end of a text with its padding, whatever the attention mask
 # says. So only texts of one length share a batch.
 SAME_LENGTH = ("convbert", "fnet", "funnel", "mobilebert")
+# Their code in transformers fails where matrix products are bfloat16.
+FLOAT32_ONLY = ("deberta", "xmod")
 ENCODERS = (
     *("albert", "bert", "big_bird", "camembert", "data2vec-text", "deberta", "deberta-v2", "distilbert", "electra"),
     *("ernie", "eurobert", "flaubert", "gte", "ibert", "longformer", "luke", "megatron-bert", "modernbert", "mpnet"),

@@ -45,12 +45,13 @@ def set_trainable(model: torch.nn.Module, patterns: list[str]) -> None:
         if not matched and not re.fullmatch(pattern, ""):
             near = ", ".join(nearest(pattern, names))
             raise InputError(
-                f"mode: the pattern {pattern!r} matches no parameter of {type(model).__name__}; the nearest are {near}"
+                f"mode: the pattern {pattern!r} matches no parameter of {type(model).__name__}"
+                f"{lacking(pattern, names, model)}; the nearest are {near}"
             )
         if matched and only_by_chance(pattern, matched, model):
             raise InputError(
-                f"mode: the pattern {pattern!r} matches no parameter of the encoder of {type(model).__name__}, only "
-                f"{', '.join(matched)} of its head: {missing_kind(pattern)}"
+                f"mode: the pattern {pattern!r} matches no parameter of the encoder of {type(model).__name__}"
+                f"{lacking(pattern, names, model)}, only {', '.join(matched)} of the head; 'linear-probe' trains the head"
             )
         selected.update(matched)
     if not selected:
@@ -80,10 +81,10 @@ def only_by_chance(pattern: str, matched: list[str], model: torch.nn.Module) -> 
     return not any(module in pattern.replace("\\", "") for module in modules[True] - modules[False])
 
 
-def missing_kind(pattern: str) -> str:
-    """Say what an encoder lacks that no parameter of matches a pattern."""
-    what = "biases" if "bias" in pattern else "such parameters"
-    return f"this encoder has no {what} to train; 'linear-probe' trains the head alone"
+def lacking(pattern: str, names: list[str], model: torch.nn.Module) -> str:
+    """Say that the encoder has no biases, if a pattern asks for biases and it has none."""
+    has_biases = any("bias" in name for name in names if not in_head(model, name))
+    return ": this encoder has no biases to train" if "bias" in pattern and not has_biases else ""
 
 
 def nearest(pattern: str, names: list[str], count: int = 3) -> list[str]:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import torch
 
+from finegrid.modeling.architectures import FLOAT32_ONLY
 from finegrid.records import Environment
 
 
@@ -36,6 +37,11 @@ def choose_dtype(device: str) -> torch.dtype:
     # Without these instructions bfloat16 is emulated, ten times slower than float32.
     capable = {"avx512_bf16", "amx_bf16"} & {name for name, has in torch.cpu.get_capabilities().items() if has}
     return torch.bfloat16 if capable else torch.float32
+
+
+def dtype_for(model: torch.nn.Module, dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype for the matrix products of a model: the hardware's, unless the model fails in it."""
+    return torch.float32 if model.config.model_type in FLOAT32_ONLY else dtype
 
 
 def describe(device: str, dtype: torch.dtype, batches: str) -> Environment:
