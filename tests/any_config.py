@@ -23,8 +23,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
 COLUMNS = st.text(min_size=1, max_size=9)
 CLASS_NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=5)
-TRAINING = st.sampled_from(["README.md", "config/*.yaml"])
-OTHERS = st.sampled_from(["LICENSE", "scripts/**/files.py", "docs/*"])
+TRAINING_FILES = st.sampled_from(["README.md", "config/*.yaml"])
+OTHER_FILES = st.sampled_from(["LICENSE", "scripts/**/files.py", "docs/*"])
 
 
 def lists(values, most=3, by=None):
@@ -56,8 +56,8 @@ def own_tasks(draw) -> dict:
     task = {"source": "files", "max_length": draw(LENGTHS), "label": draw(COLUMNS)}
     task["text"] = draw(COLUMNS | lists(COLUMNS, 2, by=str))
     splits = draw(st.sets(st.sampled_from(["validation", "test", "hidden"])))
-    task["files"] = {split: draw(OTHERS | lists(OTHERS)) for split in sorted(splits)}
-    task["files"]["train"] = draw(TRAINING | lists(TRAINING))
+    task["files"] = {split: draw(OTHER_FILES | lists(OTHER_FILES)) for split in sorted(splits)}
+    task["files"]["train"] = draw(TRAINING_FILES | lists(TRAINING_FILES))
     classes = draw(st.none() | st.lists(CLASS_NAMES | st.integers(-9, 9), min_size=2, max_size=4, unique_by=str))
     task |= {"regression": True} if classes is None else {"classes": classes}
     of_kind = metric_names(classes is None, len(classes or ()))

@@ -174,7 +174,7 @@ class Task(Record):
 
     @model_validator(mode="after")
     def _csv_where_read(self):
-        if self.csv and all(pattern.endswith((".parquet", ".jsonl")) for pattern in self.patterns):
+        if self.csv and self.patterns and all(pattern.endswith((".parquet", ".jsonl")) for pattern in self.patterns):
             raise problem("the key is for .csv and .tsv files, of which the task has none", "csv")
         return self
 
