@@ -25,9 +25,12 @@ OWN = {
     "convbert": {"conv_kernel_size": 3, "head_ratio": 1},
     "deberta": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8},
-    "funnel": {"block_sizes": [1, 1]},
+    "funnel": {"block_sizes": [1, 1], "architectures": ["FunnelModel"]},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "longformer": {"attention_window": [8, 8]},
+    "luke": {"entity_vocab_size": 10, "entity_emb_size": 8},
+    "modernbert": {"layer_types": ["full_attention", "sliding_attention"]},
+    "modernbert-decoder": {"layer_types": ["full_attention", "sliding_attention"]},
     "xmod": {"languages": ["en_XX"], "default_language": "en_XX"},
 }
 
@@ -38,7 +41,7 @@ def tiny_config(kind: str, **changes):
     fixed = {name for name, _ in inspect.getmembers(type(default), lambda member: isinstance(member, property))}
     settings = {name: size for name, size in SIZES.items() if hasattr(default, name) and name not in fixed}
     if getattr(default, "layer_types", None):
-        settings["layer_types"] = ["full_attention", "sliding_attention"]
+        settings["layer_types"] = default.layer_types[:2]
     return AutoConfig.for_model(kind, **{**settings, **OWN.get(kind, {}), **changes})
 
 

@@ -96,5 +96,6 @@ def longest_text(config: dict) -> float:
     """Return how many tokens a model with this config.json takes at most; infinity if it sets no limit."""
     longest = config.get("max_position_embeddings") or config.get("n_positions") or math.inf
     if config.get("model_type") in COUNT_AFTER_PADDING:
-        longest -= config.get("pad_token_id", 1) + 1
+        padding = 1 if config["model_type"] == "mpnet" else config.get("pad_token_id", 1)  # whatever MPNet's says
+        longest -= padding + 1
     return longest if longest > 0 else math.inf

@@ -89,29 +89,35 @@ def load_encoder(staged: Path, source: Path):
     import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
 
+    settings = {
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        "weights_only": True,
+        "ignore_mismatched_sizes": True,  # they are told below, by name
+        "attn_implementation": "eager",  # the configuration may name a repository whose kernels would be run
+        "local_files_only": True,
+        "trust_remote_code": False,
+    }
     torch.manual_seed(DRAW_SEED)
-    encoder, loading = AutoModel.from_pretrained(
-        staged,
-        dtype=torch.float32,
-        output_loading_info=True,
-        weights_only=True,
-        ignore_mismatched_sizes=True,  # they are told below, by name
-        attn_implementation="eager",  # the configuration may name a repository whose kernels would be run
-        local_files_only=True,
-        trust_remote_code=False,
-    )
+    encoder, loading = AutoModel.from_pretrained(staged, **settings)
     # The classifier may use less than the whole encoder: RoBERTa's has no pooler, Funnel's no decoder.
     with torch.device("meta"):
         classifier = AutoModelForSequenceClassification.from_config(encoder.config)
     used = set(classifier.base_model.state_dict())
-    drawn = sorted(loading["missing_keys"])
-    if len(drawn) >= len(encoder.state_dict()):
+    if not used <= set(encoder.state_dict()):  # or more: Nomic BERT's has a pooler
+        torch.manual_seed(DRAW_SEED)
+        classifier, loading = AutoModelForSequenceClassification.from_pretrained(staged, **settings)
+        encoder = classifier.base_model
+    drawn = sorted(own_name(name, encoder) for name in loading["missing_keys"])
+    drawn = [name for name in drawn if name in encoder.state_dict()]
+    if len(drawn) == len(encoder.state_dict()):
         raise InputError(f"{source}: has no weights of {type(encoder).__name__}")
     for name, found, expected in sorted(loading["mismatched_keys"]):
-        raise InputError(
-            f"{source}: {name} is {list(found)} in the weights, but {list(expected)} by config.json: they are of two "
-            "models"
-        )
+        if own_name(name, encoder) in encoder.state_dict():
+            raise InputError(
+                f"{source}: {name} is {list(found)} in the weights, but {list(expected)} by config.json: they are of "
+                "two models"
+            )
     missing = [name for name in drawn if name in used and "pooler" not in name.split(".")]
     if missing:
         raise InputError(
@@ -121,11 +127,14 @@ def load_encoder(staged: Path, source: Path):
     if broken:
         raise InputError(f"{source}: weights are infinite or not a number: {listed(broken)}")
     # Heads of other tasks are left out here: whatever the checkpoint has besides the modules of the encoder.
-    modules = [
-        f"{prefix}{name}." for name, _ in encoder.named_children() for prefix in ("", f"{encoder.base_model_prefix}.")
-    ]
-    unused = sorted(name for name in loading["unexpected_keys"] if name.startswith(tuple(modules)))
-    return encoder, [name for name in drawn if name in encoder.state_dict()], unused
+    modules = tuple(f"{name}." for name, _ in encoder.named_children())
+    unused = [name for name in loading["unexpected_keys"] if own_name(name, encoder).startswith(modules)]
+    return encoder, drawn, sorted(unused)
+
+
+def own_name(name: str, encoder) -> str:
+    """Return the name of a classifier's weight in its encoder."""
+    return name.removeprefix(f"{encoder.base_model_prefix}.")
 
 
 def listed(names: list[str]) -> str:

@@ -51,7 +51,7 @@ def set_trainable(model: torch.nn.Module, patterns: list[str]) -> None:
         if matched and only_by_chance(pattern, matched, model):
             raise InputError(
                 f"mode: the pattern {pattern!r} matches no parameter of the encoder of {type(model).__name__}"
-                f"{lacking(pattern, names, model)}, only {', '.join(matched)} of the head; 'linear-probe' trains the head"
+                f"{lacking(pattern, names, model)}, only {', '.join(matched)} of the head, which 'linear-probe' trains"
             )
         selected.update(matched)
     if not selected:
