@@ -1,14 +1,13 @@
-"""The splits of a task: files in any format, labels checked, hidden test sets, rows held out or left out."""
+"""The splits of a task: files in any format, hidden test sets, rows held out or left out."""
 
-import numpy as np
 import pandas
+import pyarrow
+import pyarrow.parquet
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from finegrid.config.definition import Task
 from finegrid.data import splits
-from finegrid.data.readers import read_labels, read_rows
+from finegrid.data.readers import read_file
 from finegrid.errors import InputError
 
 CLASSES = ("bad", "good")
@@ -39,49 +38,17 @@ WRITERS = {
 def test_every_format_gives_the_same_rows(tmp_path, form):
     path = tmp_path / f"rows.{form}"
     WRITERS[form](TABLE, path)
-    rows = read_rows([path], TASK, labelled=True)
-    assert rows["title"][:] == TABLE["title"].tolist()
-    assert rows["body"][:] == TABLE["body"].tolist()
-    assert rows["stars"][:] == [1, 0, 1, 0]
-    assert read_rows([path, path], TASK, labelled=False).column_names == ["title", "body"]
+    rows = read_file(path, TASK, labelled=True)
+    assert rows.texts == {column: TABLE[column].tolist() for column in TASK.text}
+    assert rows.labels == TABLE["stars"].tolist()
+    assert read_file(path, TASK, labelled=False).labels is None
 
 
 def test_texts_of_json_stay_as_they_are(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"date": "2020-01-01", "body": "007", "stars": "good"}\n')
-    rows = read_rows([path], make_task(text=["date", "body"], label="stars"), labelled=True)
-    assert rows[0] == {"date": "2020-01-01", "body": "007", "stars": 1}
-
-
-@given(st.lists(st.integers(0, 2), min_size=1))
-def test_labels_are_names_or_numbers(labels):
-    names = ["low", "middle", "high"]
-    for spelled in (pandas.Series(labels), pandas.Series([names[label] for label in labels])):
-        assert read_labels(spelled, names, "here").tolist() == labels
-    numbers = read_labels(pandas.Series(labels) / 2, None, "here")
-    assert (numbers.dtype, numbers.tolist()) == (np.float32, [label / 2 for label in labels])
-
-
-def test_names_that_look_like_numbers_are_names():
-    assert read_labels(pandas.Series([1, 5, 1]), ["1", "5"], "here").tolist() == [0, 1, 0]
-
-
-@pytest.mark.parametrize(
-    ("labels", "classes", "message"),
-    [
-        ([0, 1, 2, 3], CLASSES, r"here: rows 2, 3: the label of row 2 is '2'; expected 0 to 1 or one of bad, good"),
-        (["good", None, "bad"], CLASSES, r"here: row 1: the label of row 1 is missing; expected a class"),
-        (["good", "fair"], CLASSES, r"here: rows 0, 1: the label of row 0 is 'good'; expected 0 to 1 or one of"),
-        ([0.5], CLASSES, r"row 0 is '0.5'"),
-        ([-1, -1], CLASSES, r"every label is -1, .* name the split 'hidden'"),
-        ([-1.0, -1.0], None, r"every label is -1"),
-        ([1.5, "much"], None, r"row 1 is 'much'; expected a number"),
-        ([float("nan")] * 30, None, r"rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more: the label of row 0 is missing"),
-    ],
-)
-def test_a_label_that_is_not_one_is_refused_with_its_row(labels, classes, message):
-    with pytest.raises(InputError, match=message):
-        read_labels(pandas.Series(labels, dtype=object), classes, "here")
+    rows = read_file(path, make_task(text=["date", "body"], label="stars"), labelled=True)
+    assert (rows.texts, rows.labels) == ({"date": ["2020-01-01"], "body": ["007"]}, ["good"])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +68,7 @@ def test_a_label_that_is_not_one_is_refused_with_its_row(labels, classes, messag
 def test_a_file_that_is_not_one_is_told(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
-        read_rows([tmp_path / name], TASK, labelled=True)
+        read_file(tmp_path / name, TASK, labelled=True)
 
 
 def write(folder, **tables) -> dict:
@@ -163,3 +130,53 @@ def test_a_sample_is_drawn_from_each_part(tmp_path):
     assert sum(validation.rows["label"][:6]) == 3  # the classes in proportion
     with pytest.raises(InputError, match=r"tasks.mine.sample.train: 41 rows asked for, the split has 40"):
         load(files, sample={"train": 41, "seed": 0})
+
+
+def test_rows_without_a_label_are_left_out_and_counted(tmp_path):
+    files = {}
+    for split, labels in {"train": [0, 1, -1, 0, 1, -1], "validation": [0, 1], "test": [1, None, 0]}.items():
+        path = tmp_path / f"{split}.jsonl"
+        rows = pandas.DataFrame({"text": numbered(split, len(labels)), "label": pandas.array(labels, "Int64")})
+        rows.to_json(path, orient="records", lines=True)
+        files[split] = {split: [str(path)]}
+    with pytest.raises(InputError, match=r"test.jsonl: row 1: the label of row 1 is missing.*drop_unlabelled: true"):
+        load(files)
+    loaded, source = load(files, drop_unlabelled=True)
+    assert source.unlabelled_rows == {"train": 2, "validation": 0, "test": 1}
+    assert loaded["train"].rows["text"][:] == ["train 0", "train 1", "train 3", "train 4"]
+    assert loaded["train"].parts == {"train": 4}
+    assert loaded["test"].rows[:] == {"text": ["test 0", "test 2"], "label": [1, 0]}
+    assert source.labels == "as positions"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"), [([-1, -1], "every label is -1"), (["", "-"], "no row of test has a label.*'hidden'")]
+)
+def test_a_test_split_of_rows_without_a_label_is_a_hidden_one(tmp_path, labels, message):
+    files = write(tmp_path, train=numbered("train", 4), validation=numbered("validation", 2))
+    pandas.DataFrame({"text": ["a", "b"], "label": labels}).to_csv(tmp_path / "test.csv", index=False)
+    files["test"] = {"test": [str(tmp_path / "test.csv")]}
+    with pytest.raises(InputError, match=rf"test.csv: {message}"):
+        load(files, drop_unlabelled=True)
+
+
+def test_numbers_of_a_table_are_texts_as_they_are(tmp_path):
+    path = tmp_path / "rows.parquet"
+    other = pyarrow.array([10**60, 1, None], pyarrow.decimal256(76))
+    years, large = pyarrow.array([1900, None, 2000]), pyarrow.array([2**64 - 1, 0, None], pyarrow.uint64())
+    tenths = pyarrow.array([0.1, 2.0, None], pyarrow.float32())
+    table = pyarrow.table({"years": years, "large": large, "tenths": tenths, "other": other, "label": [0, 1, 0]})
+    pyarrow.parquet.write_table(table, path)
+    for column, texts in {
+        "years": ["1900", "", "2000"],
+        "large": ["18446744073709551615", "0", ""],
+        "tenths": ["0.1", "2.0", ""],
+    }.items():
+        assert read_file(path, make_task(text=[column]), labelled=True).texts == {column: texts}
+
+
+def test_the_index_of_a_data_frame_is_a_column(tmp_path):
+    frame = pandas.DataFrame({"text": ["a", "b"], "label": pandas.Categorical(["good", "bad"])}).set_index("text")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    rows = read_file(tmp_path / "rows.parquet", make_task(), labelled=True)
+    assert (rows.texts, rows.labels) == ({"text": ["a", "b"]}, ["good", "bad"])

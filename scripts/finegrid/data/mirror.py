@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from finegrid.config.data_files import find_files
 from finegrid.config.hub_files import WEIGHTS, is_inside
 from finegrid.config.types import Record
 from finegrid.errors import InputError
@@ -38,7 +39,9 @@ def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Pa
     """
     key = f"{kind}/{name}"
     folder = Path(mirror, key)
-    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    named = (Path(path) for pattern in patterns for path in find_files(pattern, folder))  # [1].csv is a name, too
+    globbed = (path for pattern in patterns for path in folder.glob(pattern))
+    paths = {path for path in (*named, *globbed) if path.is_file()}
     there = [path.relative_to(folder).as_posix() for path in paths]
     if not fetched:
         names = select(f"the mirror's {key}", key, there, patterns)
@@ -106,4 +109,5 @@ def _matches(parts: list[str], patterns: list[str]) -> bool:
         return not parts
     if patterns[0] == "**":
         return any(_matches(parts[start:], patterns[1:]) for start in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
+    same = bool(parts) and (parts[0] == patterns[0] or fnmatchcase(parts[0], patterns[0]))
+    return same and _matches(parts[1:], patterns[1:])
