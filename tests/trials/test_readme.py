@@ -1,25 +1,24 @@
-"""Every command of the README, and of its page on clusters, is run; those that would train or install are run dry."""
+"""Every command of the README and the other pages is run; those that would train or install are run dry."""
 
-import re
 import shlex
+import shutil
 from importlib.metadata import version
 
 import pytest
-import yaml
-from conftest import REPOSITORY, run
+from conftest import REPOSITORY, active, run, snakemake
+from documentation import blocks
 
-from finegrid.config.resolve import resolve_config
-
-PAGES = ("README.md", "docs/clusters.md")
-
-
-def blocks(language: str) -> list[str]:
-    """Return the code blocks in a language of the README and of what it links to."""
-    text = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in PAGES)
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-COMMANDS = [line for block in blocks("bash") for line in block.splitlines()]
+COMMANDS = list(dict.fromkeys(line for block in blocks("bash") for line in block.splitlines()))
+# conda, as Snakemake asks it what it is and to make environments; it writes down what it is asked.
+CONDA = """\
+#!/bin/sh
+echo "$@" >>"$0.calls"
+case "$1" in
+  --version) echo "conda 25.1.1" ;;
+  info) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;
+  config) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""
 
 
 def test_there_are_commands():
@@ -36,32 +35,61 @@ def beside(clone):
     return folder
 
 
-@pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
+@pytest.fixture
+def conda(tmp_path):
+    """A program that takes conda's place; its own path with `.calls` at the end is what it was asked."""
+    program = tmp_path / "bin" / "conda"
+    program.parent.mkdir()
+    program.write_text(CONDA)
+    program.chmod(0o755)
+    return program
+
+
+def fixture_for(words: list[str]) -> str:
+    if words[0] in ("pip", "conda"):
+        return "tmp_path"
+    if words[0] == "find" or words[:2] == ["snakemake", "--report"]:
+        return "finished"
+    return "beside" if words[:2] == ["snakemake", "-s"] else "clone"
+
+
+def run_conda(words, conda, folder):
+    """Run Snakemake with conda's stand-in, which makes no environment: so no job is run."""
+    path = f"{conda.parent}:{active()['PATH']}"
+    if "--conda-create-envs-only" in words:
+        done = run("env", f"PATH={path}", *words, cwd=folder)
+        calls = conda.with_name("conda.calls").read_text()
+        made = [line for line in calls.splitlines() if line.startswith("env create")]
+        assert len(made) == len(list((REPOSITORY / "workflow" / "envs").iterdir()))
+        return done
+    return run("env", f"PATH={path}", *words, "--dry-run", cwd=folder)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_command(command, request):
     words = shlex.split(command)
-    needs = {"find": "finished", "pip": "tmp_path"}.get(words[0], "clone")
-    if words[:2] == ["snakemake", "--report"]:
-        needs = "finished"
-    if words[:2] == ["snakemake", "-s"]:
-        needs = "beside"
-    folder = request.getfixturevalue(needs)
+    folder = request.getfixturevalue(fixture_for(words))
     if words[0] == "make":
         for name in ("Makefile", "pyproject.toml", "constraints.txt"):
             (folder / name).write_bytes((REPOSITORY / name).read_bytes())
-        # CI runs both for real.
+        # CI runs make and make test for real.
         done = run(*words, "--dry-run", cwd=folder)
     elif words[0] == "rm":
         (folder / words[1]).write_text("{}")
         done = run(*words, cwd=folder)
-    elif words[0] == "pip":
+    elif words[0] in ("pip", "conda"):
         # Tests do without network: what the command would install has to be what is installed here.
-        name, wanted = words[2].split("==")
+        name, wanted = words[-1].replace("==", "=").split("=")
         assert version(name) == wanted
         return
     elif words[:2] == ["snakemake", "--report"]:
         # Of a run that is finished; the smoke configuration's is.
         done = run(*words, "--configfile", "config/smoke.yaml", cwd=folder)
+    elif "--sdm" in words:
+        done = run_conda(words, request.getfixturevalue("conda"), folder)
     elif words[0] in ("find", "python"):
+        if "results/reference" in command:
+            shutil.copytree(REPOSITORY / "results" / "reference", folder / "results" / "reference")
         done = run(*words, cwd=folder)  # progress.py does not stay, as it is not on a terminal
     else:
         assert words[0] == "snakemake"
@@ -69,39 +97,27 @@ def test_command(command, request):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("block", blocks("yaml"))
-def test_a_piece_of_configuration_is_one(block, tmp_path, monkeypatch):
-    config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
-    for name in ("run/data/train-1.csv", "run/data/test.csv", "mirror/models"):
-        (tmp_path / name).mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "run")
-    assert resolve_config(config | yaml.safe_load(block), "README.md")
+def python_block(word: str) -> str:
+    (block,) = [block for block in blocks("python") if word in block]
+    return block
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page):
-    text = (REPOSITORY / page).read_text(encoding="utf-8")
-    headings = {
-        re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-")
-        for line in re.findall(r"^#+ (.*)", text, re.M)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif not target.startswith("https://"):
-            assert (REPOSITORY / page).parent.joinpath(target).exists(), target
+def test_the_workflow_that_uses_finegrid_as_a_module(beside):
+    (beside / "Snakefile").write_text(python_block("module finegrid"))
+    done = run("snakemake", "--dry-run", cwd=beside)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "finegrid_finetune" in done.stdout or "rule finetune" in done.stdout
 
 
-def test_the_tree_names_what_is_there():
-    """The folders and rules in "How it is built"."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    tree = text.partition("## How it is built")[2].split("```")[1]
-    for path in re.findall(r"^([\w./]+/)(?= )", tree, re.MULTILINE):
-        assert (REPOSITORY / path).is_dir(), path
-    for room in re.findall(r"^  (\w+/)", tree, re.MULTILINE):
-        assert (REPOSITORY / "scripts" / "finegrid" / room).is_dir(), room
-    rules = {path.name for path in (REPOSITORY / "workflow" / "rules").iterdir()}
-    assert set(re.findall(r"\w+\.smk", tree)) == rules - {"common.smk", "configuration.smk"}
-    (verbs,) = re.findall(r"^scripts/ .*?: (.*); and progress$", tree, re.MULTILINE)
-    scripts = {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
-    assert {*verbs.split(", "), "progress"} == scripts
+def test_the_lines_that_use_an_exported_model(finished):
+    done = snakemake(finished, "results/smoke/export/imdb/full")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = run(
+        "python", "-c", python_block("import pipeline").replace("results/default", "results/smoke"), cwd=finished
+    )
+    assert done.returncode == 0, done.stderr
+    assert "score" in done.stdout
+
+
+def test_every_python_block_is_tried():
+    assert len(blocks("python")) == 2

@@ -94,4 +94,4 @@ def test_the_version_is_the_same_everywhere():
     version = PROJECT["version"]
     assert yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"] == version
     changes = re.findall(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert [change for change in changes if change != "Unreleased"][0] == version
+    assert next(change for change in changes if change != "Unreleased") == version
