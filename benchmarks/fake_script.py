@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 FILES = {
-    "base_model": ["model.safetensors", "config.json", "tokenizer.json", "provenance.json"],
-    "prepare": ["train.safetensors", "validation.safetensors", "test.safetensors", "hidden.safetensors", "stats.json"],
+    "base_model": ["model.safetensors", "config.json", "tokenizer.json", "provenance.json", "sources.json"],
+    "prepare": [
+        *(f"{split}.{kind}" for split in ("train", "validation", "test", "hidden") for kind in ("safetensors", "json")),
+        *("stats.json", "sources.json", "training_sources.json"),
+    ],
     "finetune": ["metrics.json", "validation.safetensors", "trained.safetensors"],
     "select_setting": ["best.json"],
     "evaluate": ["test.json", "validation.safetensors", "test.safetensors", "hidden.safetensors"],

@@ -15,7 +15,7 @@ from finegrid.config.cell import Plan
 from finegrid.data.tokens import Split, collate
 from finegrid.evaluation.predictions import load_predictions
 from finegrid.files import canonical_json, sha256, write_json
-from finegrid.records import Best, Chosen, DataStats, Evaluation, Metrics, Splits, SplitStats
+from finegrid.records import Best, Chosen, Evaluation, Metrics, SplitStats
 from finegrid.sealed import as_json
 
 PLAN = Plan.model_validate(
@@ -45,14 +45,13 @@ ROWS = {"train": 24, "validation": 13, "test": 11, "hidden": 7}
 def save_data(folder, rows: dict[str, int]):
     """Write a prepared task."""
     folder.mkdir()
-    stats = {}
     for name in ROWS:
         split = tiny_split(rows[name]) if rows[name] else empty_split()
         if name == "hidden":
             split = split._replace(labels=torch.full_like(split.labels, -1))
         path = folder / f"{name}.safetensors"
         save_file(split._asdict(), path)
-        stats[name] = SplitStats(
+        stats = SplitStats(
             rows=rows[name],
             parts={name: rows[name]},
             origin="made up",
@@ -62,8 +61,7 @@ def save_data(folder, rows: dict[str, int]):
             truncated_share=0,
             empty_texts=0,
         )
-    data = DataStats(task=PLAN.task, source={}, splits=Splits(**stats), duplicates={})
-    write_json(folder / "stats.json", as_json(data))
+        write_json(folder / f"{name}.json", as_json(stats))
     return folder
 
 

@@ -9,8 +9,8 @@ import yaml
 from conftest import REPOSITORY, copy_pipeline, planned_jobs, snakemake
 
 REPORTING = {"compare": 1, "tables": 1, "figures": 1, "discuss": 1, "report": 1}
-PREPARED_AND_TESTED = {"prepare": 1, "inputs": 1, "evaluate": 1, **REPORTING}
-EVERYTHING = {**PREPARED_AND_TESTED, "finetune": 1, "select": 1}
+TESTED_AGAIN = {"prepare_test": 1, "inputs": 1, "evaluate": 1, **REPORTING}
+EVERYTHING = {**TESTED_AGAIN, "prepare": 1, "finetune": 1, "select": 1}
 CONFIG = {
     "run": "own",
     "model": {"name": "mirrored", "source": "mirror", "repo": "me/tiny"},
@@ -71,7 +71,7 @@ def test_a_copy_and_new_dates_make_nothing_stale(run_folder):
 def test_a_row_more_to_test_prepares_and_tests_again_but_trains_nothing(run_folder):
     with open(run_folder / "v1" / "test.csv", "a") as file:
         file.write("one more,good\n")
-    assert planned_jobs(run_folder, config="own.yaml") == PREPARED_AND_TESTED
+    assert planned_jobs(run_folder, config="own.yaml") == TESTED_AGAIN
     metrics = next(run_folder.glob("results/own/cells/*/*/*/metrics.json"))
     before = metrics.read_bytes()
     done = snakemake(run_folder, config="own.yaml")

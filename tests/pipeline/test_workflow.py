@@ -87,7 +87,7 @@ def test_a_task_that_joins_leaves_the_other_untouched(finished):
     (finished / "train.csv").write_text("text,label\n" + "good,a\nbad,b\n" * 20)
     edit_config(finished, lambda config: config["tasks"].update(mine={**task, "max_length": 16}))
     twice = {rule: 2 for rule in ("plan", "select", "evaluate")}
-    assert planned_jobs(finished) == {"prepare": 1, "inputs": 1, "finetune": 4, **twice, **REPORTING}
+    assert planned_jobs(finished) == {"prepare": 1, "prepare_test": 1, "inputs": 1, "finetune": 4, **twice, **REPORTING}
 
 
 def test_spellings_of_one_learning_rate_are_one_cell(finished):

@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 from finegrid.config.cell import Cell, Plan, plans
 from finegrid.config.definition import Config, Mode, Task
-from finegrid.config.hub_files import hub_files, local_files
+from finegrid.config.hub_files import hub_files
 from finegrid.config.modes import BIASES
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.config.tasks import TASKS
@@ -144,17 +144,6 @@ def test_bundled_texts_need_no_files():
     bundled = resolved().tasks["imdb"]
     assert (bundled.repo, bundled.files, bundled.patterns) == (None, {}, ())
     assert bundled.validation_from_train.seed == 3463
-
-
-def test_local_files_are_those_of_source_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("b.csv", "a.csv", "c.tsv"):
-        (tmp_path / name).write_text("")
-    files = {"train": "*.csv", "test": ["c.tsv"]}
-    own = task("mine", source="files", files=files, text="t", label="l", classes=[0, 1])
-    assert local_files(own) == ["a.csv", "b.csv", "c.tsv"]
-    assert (own.text, own.classes, own.pair) == (("t",), ("0", "1"), False)
-    assert local_files(task("cola")) == []
 
 
 def test_what_the_command_line_spells_as_text_is_read_as_what_it_is():

@@ -64,7 +64,7 @@ READERS = {
     "best.json": Best.read,
     "test.json": lambda path: Evaluation.read(path, plan=PLAN),
     "plan.json": lambda path: read_record(type(PLAN), path),
-    "stats.json": lambda path: load_split(path.parent, "train"),
+    "train.json": lambda path: load_split(path.parent, "train"),
     "lock.json": lambda path: fetch({}, path.parent / "mirror", path),
 }
 

@@ -45,7 +45,8 @@ def test_its_discussion_follows_from_its_numbers(comparison):
 
 
 def test_its_figures_and_report_are_there(comparison):
-    expected = {f"{name}.{suffix}" for name in figures.names([task.name for task in comparison.tasks]) for suffix in figures.FORMATS}
+    names = figures.names([task.name for task in comparison.tasks])
+    expected = {f"{name}.{suffix}" for name in names for suffix in figures.FORMATS}
     assert {path.name for path in (REFERENCE / "figures").iterdir()} == expected | {"figures.json"}
     report = (REFERENCE / "report.html").read_text(encoding="utf-8")
     for section in discussion_of(comparison, PUBLISHED):

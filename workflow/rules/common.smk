@@ -6,7 +6,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from finegrid.code_hash import code_hash
 from finegrid.config.cell import CELL_FOLDER, CHOSEN_FOLDER, MODE_FOLDER, plans
-from finegrid.config.hub_files import hub_files, local_files
+from finegrid.config.hub_files import hub_files
 from finegrid.files import canonical_json, check_writable
 from finegrid.sealed import as_json
 
@@ -33,11 +33,6 @@ except InputError as error:
 def literal(value):
     """Return a function of a rule's wildcards that gives a value: a plain text would have its braces read as wildcards."""
     return lambda wildcards: value
-
-
-def dateless(path):
-    """Return an input whose date makes nothing stale, as a param says what is in it."""
-    return ancient(str(path))  # of a copy: `ancient` marks the very text that it is given
 
 
 def compact_json(record):

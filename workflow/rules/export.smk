@@ -38,7 +38,7 @@ rule export_model:
         metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
         trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
         test=rules.evaluate.output.test,
-        model=dateless(rules.base_model.output.model),
+        model=rules.base_model.output.model,
     output:
         directory(f"{RUN}/export/{{task}}/{{mode}}"),
     log:

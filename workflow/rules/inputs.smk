@@ -5,33 +5,41 @@ localrules:
     fetch_source,
     base_model,
     prepare,
+    prepare_test,
 
 
 from finegrid.config.definition import SPLITS
-from finegrid.data.content import RECORD, content_hash, model_files, task_files
+from finegrid.data.content import MODEL_SOURCES, TASK_SOURCES, TRAINING_SOURCES, content_hash, model_files, task_files
 from finegrid.modeling.bundled import bundled_sha256
+
+# What goes in is identified by its sha256, not by its date: the users' own files are `ancient`, and the hash of what
+# they contain is a param. So a file that is touched makes nothing stale, and one that is restored with an older date does.
 
 
 def model_content():
     """Return the hash of what the base model is made from; of source 'hub' the fetched list says it."""
     if CONFIG.model.source in ("bundled", "random"):
         return bundled_sha256()
-    return content_hash(model_files(CONFIG.model, CONFIG.mirror), Path(BASE_MODEL, RECORD))
+    return content_hash(model_files(CONFIG.model, CONFIG.mirror), Path(BASE_MODEL, MODEL_SOURCES))
+
+
+@cache
+def data_files(name, *splits):
+    """List the files of some splits of a task, except those of source 'hub', of which the fetched list says it."""
+    files = task_files(CONFIG.tasks[name], CONFIG.mirror)
+    return [path for split in splits for path in files.get(split, [])]
 
 
 @cache
 def data_content(name, *splits):
-    """Return the hash of the files of some splits of a task; of source 'hub' the fetched list says it."""
-    files = task_files(CONFIG.tasks[name], CONFIG.mirror)
-    return content_hash(
-        [path for split in splits for path in files.get(split, [])], Path(DATA.format(task=name), RECORD)
-    )
+    """Return the hash of what the files of some splits contain."""
+    folder = DATA.format(task=name)
+    return content_hash(data_files(name, *splits), Path(folder, TASK_SOURCES), Path(folder, TRAINING_SOURCES))
 
 
-def training_content(wildcards):
-    """Return the hash of the files that decide which rows train and validate: a cell does not depend on others."""
-    tested = ("test", "hidden") if CONFIG.tasks[wildcards.task].drop_training_rows_in_test else ()
-    return data_content(wildcards.task, "train", "validation", *tested)
+def own_files(name, *splits):
+    """List the files of some splits that are inputs of jobs: the user's own."""
+    return ancient(local(data_files(name, *splits))) if CONFIG.tasks[name].source == "files" else []
 
 
 def fetched(source):
@@ -68,12 +76,6 @@ rule fetch_source:
         " --output {output:q} >{log:q} 2>&1"
 
 
-MODEL_CONTENT = model_content()
-
-
-# What goes in is identified by its sha256, not by its date. So outputs of these rules are `ancient` where they are read,
-# and the hashes of what they were made from are params: a file that is touched or restored changes nothing by its date,
-# and a row that joins the test file prepares and tests again but trains nothing.
 rule base_model:
     input:
         fetched=fetched("model"),
@@ -82,7 +84,7 @@ rule base_model:
         config=f"{BASE_MODEL}/config.json",
         tokenizer=f"{BASE_MODEL}/tokenizer.json",
         provenance=f"{BASE_MODEL}/provenance.json",
-        sources=f"{BASE_MODEL}/{RECORD}",
+        sources=f"{BASE_MODEL}/{MODEL_SOURCES}",
     log:
         f"{RUN}/logs/base_model.log",
     benchmark:
@@ -97,7 +99,7 @@ rule base_model:
         model=literal(compact_json(CONFIG.model)),
         mirror=literal(CONFIG.mirror),
         folder=subpath(output.model, parent=True),
-        content=MODEL_CONTENT,
+        content=model_content(),
         code=code_hash("base_model"),
     message:
         "Making the model {params.name}"
@@ -106,19 +108,18 @@ rule base_model:
         " --output {params.folder:q} >{log:q} 2>&1"
 
 
+# The training splits apart from the test splits, so a row that joins a test file trains nothing again.
 rule prepare:
     input:
-        tokenizer=dateless(rules.base_model.output.tokenizer),
-        files=lambda wildcards: ancient(local(local_files(CONFIG.tasks[wildcards.task]))),
+        tokenizer=rules.base_model.output.tokenizer,
+        files=lambda wildcards: own_files(wildcards.task, *CONFIG.tasks[wildcards.task].training_splits),
         fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
-        fetched_model=fetched("model"),
     output:
         train=f"{DATA}/train.safetensors",
+        train_stats=f"{DATA}/train.json",
         validation=f"{DATA}/validation.safetensors",
-        test=f"{DATA}/test.safetensors",
-        hidden=f"{DATA}/hidden.safetensors",
-        stats=f"{DATA}/stats.json",
-        sources=f"{DATA}/{RECORD}",
+        validation_stats=f"{DATA}/validation.json",
+        sources=f"{DATA}/{TRAINING_SOURCES}",
     log:
         f"{RUN}/logs/prepare/{{task}}.log",
     conda:
@@ -128,15 +129,42 @@ rule prepare:
     params:
         command=run_script("prepare"),
         task=lambda wildcards: compact_json(CONFIG.tasks[wildcards.task]),
+        splits=["train", "validation"],
         base_model=subpath(input.tokenizer, parent=True),
         mirror=literal(CONFIG.mirror),
-        folder=subpath(output.stats, parent=True),
-        content=lambda wildcards: data_content(wildcards.task, *SPLITS),
-        model=MODEL_CONTENT,
-        model_code=code_hash("base_model"),
+        folder=subpath(output.train, parent=True),
+        content=lambda wildcards: data_content(wildcards.task, *CONFIG.tasks[wildcards.task].training_splits),
         code=code_hash("prepare"),
     message:
         "Tokenising {wildcards.task}"
     shell:
-        "{params.command} {params.task:q} --base-model {params.base_model:q}"
+        "{params.command} {params.task:q} --splits {params.splits:q} --base-model {params.base_model:q}"
         " --mirror={params.mirror:q} --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"
+
+
+use rule prepare as prepare_test with:
+    input:
+        tokenizer=rules.base_model.output.tokenizer,
+        training=[rules.prepare.output.train_stats, rules.prepare.output.validation_stats],
+        files=lambda wildcards: own_files(wildcards.task, *SPLITS),
+        fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
+    output:
+        test=f"{DATA}/test.safetensors",
+        test_stats=f"{DATA}/test.json",
+        hidden=f"{DATA}/hidden.safetensors",
+        hidden_stats=f"{DATA}/hidden.json",
+        stats=f"{DATA}/stats.json",
+        sources=f"{DATA}/{TASK_SOURCES}",
+    log:
+        f"{RUN}/logs/prepare_test/{{task}}.log",
+    params:
+        command=run_script("prepare"),
+        task=lambda wildcards: compact_json(CONFIG.tasks[wildcards.task]),
+        splits=["test", "hidden"],
+        base_model=subpath(input.tokenizer, parent=True),
+        mirror=literal(CONFIG.mirror),
+        folder=subpath(output.test, parent=True),
+        content=lambda wildcards: data_content(wildcards.task, *SPLITS),
+        code=code_hash("prepare"),
+    message:
+        "Tokenising the test splits of {wildcards.task}"

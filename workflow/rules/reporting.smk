@@ -21,9 +21,9 @@ INPUT_PAGES = expand(f"{RUN}/inputs/{{task}}.{{format}}", task=CONFIG.tasks, for
 rule inputs:
     input:
         train=rules.prepare.output.train,
-        stats=rules.prepare.output.stats,
-        config=dateless(rules.base_model.output.config),
-        tokenizer=dateless(rules.base_model.output.tokenizer),
+        stats=rules.prepare_test.output.stats,
+        config=rules.base_model.output.config,
+        tokenizer=rules.base_model.output.tokenizer,
         templates=local(expand(f"{TEMPLATES}/{{name}}", name=["inputs_page.html", "inputs.html", "style.css"])),
     output:
         markdown=f"{RUN}/inputs/{{task}}.md",
@@ -47,7 +47,8 @@ rule inputs:
     message:
         "{wildcards.task}: showing what the model reads"
     shell:
-        "{params.command} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}" " >{log:q} 2>&1"
+        "{params.command} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
 
 
 rule compare:
@@ -60,7 +61,7 @@ rule compare:
         predictions=[
             path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, PLANS.values())
         ],
-        stats=expand(rules.prepare.output.stats, task=CONFIG.tasks),
+        stats=expand(rules.prepare_test.output.stats, task=CONFIG.tasks),
     output:
         comparison=f"{RUN}/comparison.json",
     log:
@@ -117,7 +118,8 @@ rule tables:
     message:
         "Writing the tables"
     shell:
-        "{params.command} {input.comparison:q} --published {input.published:q} --output {params.folder:q}" " >{log:q} 2>&1"
+        "{params.command} {input.comparison:q} --published {input.published:q} --output {params.folder:q}"
+        " >{log:q} 2>&1"
 
 
 # `snakemake partial` compares the modes of which no cell is missing; each table says which modes are left out. Nothing
@@ -132,7 +134,7 @@ use rule compare as compare_partial with:
             path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, complete_plans())
         ],
         stats=lambda wildcards: expand(
-            rules.prepare.output.stats, task={plan.task.name: None for plan in complete_plans()}
+            rules.prepare_test.output.stats, task={plan.task.name: None for plan in complete_plans()}
         ),
     output:
         comparison=f"{RUN}/partial/comparison.json",
@@ -216,7 +218,8 @@ rule discuss:
     message:
         "Discussing the numbers"
     shell:
-        "{params.command} {input.comparison:q} --published {input.published:q}" " --output {params.folder:q} >{log:q} 2>&1"
+        "{params.command} {input.comparison:q} --published {input.published:q}"
+        " --output {params.folder:q} >{log:q} 2>&1"
 
 
 REPORT = f"{RUN}/report.html"
@@ -247,4 +250,5 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "{params.command} {params.results:q} --configuration {params.configuration:q}" " --output {output:q} >{log:q} 2>&1"
+        "{params.command} {params.results:q} --configuration {params.configuration:q}"
+        " --output {output:q} >{log:q} 2>&1"

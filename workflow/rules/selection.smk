@@ -40,15 +40,16 @@ rule select:
 # setting diverged it says so, and its predictions have no rows.
 rule evaluate:
     input:
-        *map(dateless, rules.base_model.output),
+        *rules.base_model.output,
         best=rules.select.output.best,
         metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
         validation=lambda wildcards: cell_files("validation.safetensors", [plan_of(wildcards)]),
         trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
-        model=dateless(rules.base_model.output.model),
-        test=rules.prepare.output.test,
-        hidden=rules.prepare.output.hidden,
-        stats=rules.prepare.output.stats,
+        model=rules.base_model.output.model,
+        test=rules.prepare_test.output.test,
+        test_stats=rules.prepare_test.output.test_stats,
+        hidden=rules.prepare_test.output.hidden,
+        hidden_stats=rules.prepare_test.output.hidden_stats,
     output:
         test=f"{CHOSEN}/test.json",
         predictions=expand(

@@ -3,12 +3,12 @@
 
 rule finetune:
     input:
-        *map(dateless, rules.base_model.output),
-        model=dateless(rules.base_model.output.model),
-        train=dateless(rules.prepare.output.train),
-        validation=dateless(rules.prepare.output.validation),
-        stats=dateless(rules.prepare.output.stats),
-        fetched=lambda wildcards: fetched("model") + fetched(f"data/{wildcards.task}"),
+        *rules.base_model.output,
+        model=rules.base_model.output.model,
+        train=rules.prepare.output.train,
+        train_stats=rules.prepare.output.train_stats,
+        validation=rules.prepare.output.validation,
+        validation_stats=rules.prepare.output.validation_stats,
     output:
         metrics=f"{CELL}/metrics.json",
         predictions=f"{CELL}/validation.safetensors",
@@ -33,9 +33,7 @@ rule finetune:
         base_model=subpath(input.model, parent=True),
         data=subpath(input.train, parent=True),
         folder=subpath(output.metrics, parent=True),
-        content=training_content,
-        model_content=MODEL_CONTENT,
-        code=[code_hash(name) for name in ("base_model", "prepare", "finetune")],
+        code=code_hash("finetune"),
     message:
         "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
         " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"

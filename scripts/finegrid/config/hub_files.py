@@ -1,7 +1,6 @@
 """What a run takes from the hub: repositories and the patterns of their files."""
 
-from finegrid.config.data_files import split_files
-from finegrid.config.definition import Config, Task
+from finegrid.config.definition import Config
 
 # The forms that weights come in, the best first: a file, or an index and the shards that it lists. Of a repository with
 # several forms only the first is asked for and read. The last two are pickles.
@@ -36,13 +35,6 @@ def hub_files(config: Config) -> dict[str, dict[str, list[str]]]:
         if task.source == "hub":
             files[f"data/{task.name}"] = {f"datasets/{task.repo}": sorted(task.patterns)}
     return files
-
-
-def local_files(task: Task) -> list[str]:
-    """List the user's own files that a task reads: those of source 'files'."""
-    if task.source != "files":
-        return []
-    return [path for parts in split_files(task).values() for files in parts.values() for path in files.paths]
 
 
 def is_inside(name: str) -> bool:

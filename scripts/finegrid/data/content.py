@@ -16,7 +16,8 @@ from finegrid.errors import InputError
 from finegrid.files import fingerprint, read_json, sha256, write_json
 from finegrid.sealed import Result, read_as
 
-RECORD = "sources.json"
+# What the jobs record: of base models, of training splits, and of all splits of a task.
+MODEL_SOURCES, TRAINING_SOURCES, TASK_SOURCES = "sources.json", "training_sources.json", "sources.json"
 
 
 class Source(Result):
@@ -55,24 +56,24 @@ def _found(pattern: str) -> list[str]:
     return sorted(filter(os.path.isfile, glob.glob(pattern)))
 
 
-def content_hash(paths: list[str], recorded: Path) -> str | None:
+def content_hash(paths: list[str], *recorded: Path) -> str | None:
     """Return one sha256 for the content of some files, in their order; None if there are none.
 
-    `recorded` is the file that `record` wrote, if a job has run.
+    `recorded` are files that `record` wrote, where its job has run.
     """
     if not paths:
         return None
-    known = _recorded(recorded)
+    known = {state: digest for path in recorded for state, digest in _recorded(path).items()}
     return fingerprint([known.get(_state(path)) or sha256(path) for path in paths])
 
 
-def record(paths: list[str], folder: Path) -> None:
-    """Write the hashes of the files that a job reads into its folder."""
+def record(paths: list[str], path: Path) -> None:
+    """Write the hashes of the files that a job reads."""
     sources = [
-        Source(path=path, size=size, inode=inode, mtime_ns=mtime, sha256=sha256(path))
-        for path, size, inode, mtime in map(_state, dict.fromkeys(paths))
+        Source(path=name, size=size, inode=inode, mtime_ns=mtime, sha256=sha256(name))
+        for name, size, inode, mtime in map(_state, dict.fromkeys(paths))
     ]
-    write_json(folder / RECORD, [source.model_dump() for source in sources])
+    write_json(path, [source.model_dump() for source in sources])
 
 
 def _state(path: str) -> tuple[str, int, int, int]:

@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset
 
 from finegrid.config.data_files import Files, split_files
-from finegrid.config.definition import Draw, Task
+from finegrid.config.definition import SPLITS, Draw, Task
 from finegrid.data import mirror, reviews
 from finegrid.data.labels import Labels
 from finegrid.data.readers import FileRows, draw, read_file, texts_of
@@ -26,12 +26,13 @@ class Rows(NamedTuple):
 NONE = Rows(None, {}, "none")
 
 
-def load_splits(task: Task, mirror_folder, fetched=None) -> tuple[dict[str, Rows], DataSource]:
-    """Return the four splits of a task, and where they come from.
+def load_splits(task: Task, mirror_folder, fetched=None, names=SPLITS) -> tuple[dict[str, Rows], DataSource]:
+    """Return the four splits of a task, and where they come from; of `names` only the files that they need are read.
 
     `mirror_folder` is the mirror; `fetched` is the file that fetch.py wrote, for source 'hub'. Raises InputError if
     the rows are not there or do not suit the task.
     """
+    needed = task.training_splits if set(names) <= {"train", "validation"} else SPLITS
     if task.source == "bundled":
         read, source = _read_bundled(task), DataSource(package=reviews.PACKAGE)
     else:
@@ -39,7 +40,7 @@ def load_splits(task: Task, mirror_folder, fetched=None) -> tuple[dict[str, Rows
         if task.source != "files":
             folder, files = mirror.repository("datasets", task.repo, task.patterns, mirror_folder, fetched)
             source = DataSource(repo=task.repo, revision=files.revision, files=files.files)
-        found = split_files(task, folder)
+        found = {name: parts for name, parts in split_files(task, folder).items() if name in needed}
         read = {name: _read(name, parts, task) for name, parts in found.items()}
         source = source.model_copy(update=_files_read(found, folder))
     labels = Labels(task, [files for name, parts in read.items() if name != "hidden" for files in parts.values()])
@@ -54,10 +55,11 @@ def load_splits(task: Task, mirror_folder, fetched=None) -> tuple[dict[str, Rows
         splits["train"], splits["validation"] = _hold_out(
             splits["train"], "validation", task.validation_from_train, task
         )
-    splits = {name: splits.get(name, NONE) for name in ("train", "validation", "test", "hidden")}
+    splits = {name: splits.get(name, NONE) for name in SPLITS}
     if task.sample:
         for name, size in task.sample.sizes.items():
-            splits[name] = _sample(splits[name], name, size, task)
+            if name in names:
+                splits[name] = _sample(splits[name], name, size, task)
     return splits, source
 
 
