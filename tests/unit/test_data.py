@@ -116,5 +116,5 @@ def test_texts_longer_than_the_model_are_refused(model, longest):
 
 
 def test_a_split_that_is_missing_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"stats\.json: no such file"):
+    with pytest.raises(InputError, match=r"train\.json: no such file"):
         load_split(tmp_path, "train")
