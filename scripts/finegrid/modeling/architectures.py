@@ -49,5 +49,10 @@ def check_architecture(config: dict, path) -> None:
         raise InputError(
             f"{path}: the architecture {kind!r} is not supported{reason}; supported: {', '.join(ACCEPTED)}"
         )
+    if config.get("position_embedding_type") not in (None, "absolute"):
+        raise InputError(
+            f"{path}: position_embedding_type {config['position_embedding_type']!r} is not supported: transformers now "
+            "reads it as 'absolute', which is another model"
+        )
     if config.get("quantization_config"):
         raise InputError(f"{path}: the weights are quantised (quantization_config), which is not supported")

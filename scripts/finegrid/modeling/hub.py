@@ -10,7 +10,7 @@ from finegrid.config.hub_files import MODEL_FILES
 from finegrid.data import mirror
 from finegrid.errors import InputError, in_words
 from finegrid.files import parse_json
-from finegrid.modeling.architectures import check_architecture
+from finegrid.modeling.architectures import DECODERS, check_architecture
 from finegrid.modeling.hub_tokenizer import check_vocabulary, load_tokenizer, save_tokenizer
 from finegrid.sealed import as_json
 
@@ -36,9 +36,11 @@ def make_hub_model(model: Model, folder: Path, mirror_folder, fetched=None) -> d
     check_architecture(config if isinstance(config, dict) else {}, source / "config.json")
     with only_these_files(source, files.files) as staged, in_one_line(source, staged):
         encoder, drawn, unused = load_encoder(staged, source)
-        tokenizer = load_tokenizer(staged, source)
-        check_vocabulary(tokenizer, files.files, encoder.get_input_embeddings().weight.shape[0], source)
-        save_encoder(encoder, tokenizer, folder)
+        tokenizer = load_tokenizer(staged, source, files.files)
+        rows = encoder.get_input_embeddings().weight.shape[0]
+        check_vocabulary(tokenizer, files.files, rows, source)
+        set_padding(encoder.config, tokenizer, rows, source / "config.json")
+        save_encoder(encoder, folder)
         save_tokenizer(tokenizer, folder, source)
     for what, names in (("drawn at random, as the checkpoint lacks them", drawn), ("not used", unused)):
         if names:
@@ -143,7 +145,23 @@ def listed(names: list[str]) -> str:
     return f"{', '.join(names[:NAMED])}{more}"
 
 
-def save_encoder(encoder, tokenizer, folder: Path) -> None:
+def set_padding(config, tokenizer, rows: int, path: Path) -> None:
+    """Fill in the token that batches are padded with. A decoder finds the last token of a text by it.
+
+    Raises InputError if a decoder has none, or could take the end of a text for it.
+    """
+    if config.pad_token_id is not None and config.pad_token_id >= 0:
+        return
+    candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, config.eos_token_id)
+    config.pad_token_id = next((each for each in candidates if isinstance(each, int) and 0 <= each < rows), None)
+    last = tokenizer("a")["input_ids"][-1:]
+    if config.model_type in DECODERS and config.pad_token_id in (None, *last):
+        raise InputError(
+            f"{path}: has no 'pad_token_id', without which {config.model_type} cannot read a batch of texts"
+        )
+
+
+def save_encoder(encoder, folder: Path) -> None:
     """Save the encoder's tensors and its configuration.
 
     Not by `save_pretrained`, which writes the names of the checkpoint back, such as LayerNorm.gamma.
@@ -158,7 +176,4 @@ def save_encoder(encoder, tokenizer, folder: Path) -> None:
     config = encoder.config
     vars(config).pop("auto_map", None)  # nothing saved may lead a later job to code of the repository
     config.architectures = [type(encoder).__name__]
-    if config.pad_token_id is None:
-        # What a batch is padded with, and where decoders find the last token of a text.
-        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     config.save_pretrained(folder)

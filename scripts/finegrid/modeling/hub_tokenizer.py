@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from finegrid.config.hub_files import VOCABULARY_FILES
 from finegrid.data.tokenizer import SETTINGS, TOKEN_TYPES, TOKENIZER, ModelTokenizer, read_tokenizer
 from finegrid.errors import InputError, in_words
 from finegrid.files import read_json, write_json
@@ -24,14 +25,16 @@ VOCABULARY_SAMPLES = 64
 ALTERNATIVES = ("tokenizer.model", "tiktoken.model", "tekken.json")  # where transformers looks besides
 
 
-def load_tokenizer(staged: Path, source: Path):
+def load_tokenizer(staged: Path, source: Path, files):
     """Load the tokenizer as transformers does. Raises InputError if it is not one of the package tokenizers."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(staged, local_files_only=True, trust_remote_code=False)
-    except ImportError as error:
-        raise InputError(f"{source}: its tokenizer needs a package: {in_words(error)}") from None
+    except Exception as error:  # a damaged or foreign file can make the libraries raise anything
+        found = ", ".join(name for name in files if any(map(Path(name).match, VOCABULARY_FILES))) or "no vocabulary"
+        reason = in_words(error).replace(str(staged), str(source))
+        raise InputError(f"{source}: its tokenizer ({found}) cannot be loaded: {reason}") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise InputError(
             f"{source}: {type(tokenizer).__name__} has no fast version, which is needed here; if you have a "
@@ -60,7 +63,11 @@ def check_vocabulary(tokenizer, files, rows: int, source: Path) -> None:
             f"{source}: the vocabulary is larger than the model's embeddings, which have {rows} rows: its token "
             f"{largest!r} is number {tokens[largest]}"
         )
-    if not knows_its_own_words(tokenizer):
+    try:
+        known = knows_its_own_words(tokenizer)
+    except Exception as error:  # plain exceptions of the package, such as one for a vocabulary without [UNK]
+        raise InputError(f"{nothing}: {in_words(error)}") from None
+    if not known:
         raise InputError(
             f"{nothing}: {type(tokenizer).__name__} turns every word into {tokenizer.unk_token or 'nothing'}"
         )
@@ -88,7 +95,8 @@ def save_tokenizer(tokenizer, folder: Path, source: Path) -> None:
     """
     from transformers import AutoTokenizer
 
-    tokenizer.init_kwargs.pop("auto_map", None)
+    for key in ("auto_map", "fast_tokenizer_files"):  # code, and names that the files have in the repository
+        tokenizer.init_kwargs.pop(key, None)
     tokenizer.chat_template = None  # templates are programs, in files named by the repository
     tokenizer.save_pretrained(folder)
     settings = {

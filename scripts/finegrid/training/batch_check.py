@@ -11,12 +11,12 @@ from finegrid.modeling.classifier import build_classifier
 from finegrid.training.inputs import arguments, batches_of, padded_inputs
 
 NUM_LABELS = 2
-LONGEST = 128  # tokens
+LONGEST = 512  # tokens, as a task may have
 TEXTS = (
     "Fine.",
     "A film about two brothers, one of whom never comes home.",
     "No. It was not worth the ticket!",
-    "Slow at first, the plot gathers pace in the second act and ends, after many turns, where nobody expects it. " * 4,
+    "Slow at first, the plot gathers pace in the second act and ends, after many turns, where nobody expects it. " * 24,
     "Why does the villain of this story, of all people, get the last word?",
 )
 TOLERANCE = 1e-3  # of the spread of the logits over the texts
@@ -31,12 +31,12 @@ def check_batches(base_model, source) -> None:
         try:
             model = build_classifier(base_model, NUM_LABELS, seed=0).eval()
             length = int(min(LONGEST, longest_text(read_json(f"{base_model}/config.json"))))
+            batch = together(model, base_model, length)  # first, as a short text changes BigBird's attention for good
             single = alone(model, base_model, length)
-            batch = together(model, base_model, length)
         except InputError:
             raise
         except Exception as error:  # a configuration can make transformers raise anything
-            raise InputError(f"{source}: its classifier cannot read a text: {in_words(error)}") from error
+            raise InputError(f"{source}: with its config.json no text can be classified: {in_words(error)}") from error
     kind = model.config.model_type
     if not single.isfinite().all():
         raise InputError(f"{source}: its classifier ({kind}) gives logits that are infinite or not a number")
