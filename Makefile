@@ -1,28 +1,39 @@
-# `make` runs the default configuration and prints its tables; `make test` checks everything.
-# Both set up .venv by themselves.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# `make` runs the default configuration and prints its tables. `make test` checks everything in five minutes;
+# `make test-all` adds the trials, such as kills and full disks. All of them set up .venv by themselves.
+# The newest Python of these that is there. With `make PYTHON=python3.12` a .venv of another one is made anew.
+PYTHONS := python3.14 python3.13 python3.12 python3.11
+ASKED_FOR := $(PYTHON)
+PYTHON ?= $(shell for each in $(PYTHONS); do $$each -c "" 2>/dev/null && echo $$each && break; done || echo python3)
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 CONFIG ?= config/config.yaml
 # Passed to the shell as the variable "$$CONFIG", so no character of a file name is read as code, by make or the shell.
 override export CONFIG := $(value CONFIG)
 RUN_OF := import sys; from finegrid.config.resolve import read_configfile; print(read_configfile(sys.argv[1])["run"])
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 AUDIT := .venv-audit/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# A test goes to whichever worker is free; those of an `xdist_group` share a run, so they stay with one.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
-.PHONY: run mirror test lint audit format bench pretrain reference clean
+.PHONY: run mirror test test-all lint audit format bench pretrain reference clean
 
-run: .venv/installed
+run: $(VENV)/installed
 	$(BIN)/snakemake --cores all --configfile "$$CONFIG"
 	@cd "results/$$($(BIN)/python -c '$(RUN_OF)' "$$CONFIG")" && cat tables/table?.md discussion.md
 
 # Fetch, or check, everything that a configuration takes from the hub. With its lock file it then runs without internet.
-mirror: .venv/installed
+mirror: $(VENV)/installed
 	$(BIN)/snakemake fetch --forceall --cores 1 --configfile "$$CONFIG"
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST) tests/pipeline tests/unit
 
-lint: .venv/installed-test
+# What `make test` leaves out: the trials, and many more examples of each property.
+test-all: test
+	$(PYTEST) --hypothesis-profile full -m "trials or hypothesis"
+
+lint: $(VENV)/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
@@ -33,20 +44,20 @@ lint: .venv/installed-test
 audit: .venv-audit/installed
 	$(AUDIT)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
-format: .venv/installed-test
+format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
 # Nearly an hour on two cores.
-bench: .venv/installed-test
+bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/graph.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/against_trainer.py
 
 # About an hour and a half on one core that multiplies bfloat16, otherwise hours. Killed, it continues where it was.
 PRETRAINED := results/pretraining/bundled-bert-tiny
-pretrain: .venv/installed
+pretrain: $(VENV)/installed
 	$(BIN)/python scripts/pretraining/pretrain.py scripts/pretraining/recipe.yaml \
 		--checkpoint results/pretraining/checkpoint.pt --output $(PRETRAINED)
 	mkdir -p models/bundled-bert-tiny
@@ -54,21 +65,28 @@ pretrain: .venv/installed
 
 # The published result in results/reference/: about an hour on two cores.
 PUBLISHED := comparison.json discussion.json discussion.md report.html tables figures
-reference: .venv/installed
+reference: $(VENV)/installed
 	$(BIN)/snakemake --cores all --configfile config/imdb-bundled.yaml
 	rm -rf results/reference
 	mkdir -p results/reference
 	cp -r $(addprefix results/imdb-bundled/,$(PUBLISHED)) results/reference/
 
 clean:
-	rm -rf .venv .venv-audit .snakemake .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* .snakemake .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+ifneq ($(ASKED_FOR),)
+ifneq ($(shell $(PYTHON) -V),$(shell $(BIN)/python -V 2>/dev/null))
+.PHONY: $(VENV)/installed
+endif
+endif
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "finegrid needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) -V 2>&1)" >&2; exit 1; }
+	@[ "$$($(PYTHON) -V)" = "$$($(BIN)/python -V 2>&1)" ] || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --constraint constraints.txt --editable .
 	touch $@
 
-.venv/installed-test: .venv/installed
+$(VENV)/installed-test: $(VENV)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 

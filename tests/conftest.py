@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
+from hypothesis import settings
 
 from finegrid.files import fingerprint, write_json
 
@@ -18,8 +20,14 @@ PIPELINE = ("Snakefile", "README.md", "config", "models", "profiles", "scripts",
 
 # What runs here runs as on a node without internet.
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+# What `make test` was given is not for the `make` of a test.
+os.environ.pop("MAKEFLAGS", None)
 # Two test processes of two threads each on two cores wait for each other more than they work.
 os.environ.update(OMP_NUM_THREADS="1")
+# Examples of each property: few in `make test`, many in `make test-all`. No deadline, as other tests share the cores.
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("full", max_examples=100, deadline=None)
+settings.load_profile("quick")
 
 
 def active(**more) -> dict[str, str]:
@@ -125,9 +133,15 @@ def clone(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory) -> Path:
     """A copy of the pipeline in which the smoke configuration has run to its end. Not to be changed."""
-    folder = copy_pipeline(tmp_path_factory.mktemp("smoke") / "run")
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of all workers: the first to come here makes the run
+    folder, told = shared / "smoke", shared / "smoke.txt"
+    with FileLock(shared / "smoke.lock"):
+        if not told.exists():
+            done = snakemake(copy_pipeline(folder))
+            told.write_text("" if done.returncode == 0 else done.stdout + done.stderr)
+    assert told.read_text() == ""
     return folder
 
 
@@ -138,17 +152,24 @@ def finished(smoke_run, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-TRIALS = []
-
-
 @pytest.fixture
-def record_trials():
+def record_trials(record_property):
     """A function that keeps a line on what was tried how often, for the end of the tests' output."""
-    return TRIALS.append
+    return lambda line: record_property("trials", line)
 
 
 def pytest_terminal_summary(terminalreporter):
-    if TRIALS:
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    # Every phase of a test reports what the test has recorded so far.
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    lines = dict.fromkeys(line for name, line in properties if name == "trials")
+    if lines:
         terminalreporter.section("trials")
-        for line in TRIALS:
+        for line in lines:
             terminalreporter.line(line)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(REPOSITORY / "tests" / "trials"):
+            item.add_marker("trials")

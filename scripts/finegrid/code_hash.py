@@ -25,7 +25,7 @@ def syntax_hash(paths) -> str:
     """Hash the syntax trees of some files, without comments and docstrings."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        digest.update(_module_name(path).encode() + b"\0" + ast.dump(_tree(path)).encode() + b"\0")
+        digest.update(_module_name(path).encode() + b"\0" + _spelled_file(path).encode() + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -44,24 +44,45 @@ def _tree(path: Path) -> ast.Module:
     return tree
 
 
+@cache
+def _spelled_file(path: Path) -> str:
+    return _spelled(_tree(path))
+
+
+def _spelled(node) -> str:
+    """Spell a syntax tree as every Python does.
+
+    Not by ast.dump: 3.12 and 3.13 each changed which empty fields it shows, so another Python would rerun every job.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(f'{name}={_spelled(value)}' for name, value in fields)})"
+    return f"[{','.join(map(_spelled, node))}]" if isinstance(node, list) else repr(node)
+
+
 def _is_docstring(node) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _modules(path: Path, found: frozenset = frozenset()) -> frozenset:
-    """Return `path` and the finegrid modules it imports, at the top of a file or inside a function."""
-    found |= {path}
+def _modules(path: Path) -> set[Path]:
+    """Return `path` and the finegrid modules it imports, directly or not."""
+    found, new = set(), {path}
+    while new:
+        found |= new
+        new = set().union(*map(_imported, new)) - found
+    return found
+
+
+@cache
+def _imported(path: Path) -> frozenset[Path]:
+    """Return the finegrid modules that a file imports, at its top or inside a function."""
+    names = []
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for module in (module for name in names for module in _files(name)):
-            if module not in found:
-                found = _modules(module, found)
-    return found
+            names += [alias.name for alias in node.names]
+    return frozenset(module for name in names for module in _files(name))
 
 
 def _files(name: str) -> list[Path]:

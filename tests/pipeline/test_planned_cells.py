@@ -17,7 +17,7 @@ def pipeline(tmp_path, monkeypatch):
     return clone
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(1, settings.default.max_examples // 30), suppress_health_check=list(HealthCheck))
 @given(CONFIGS)
 def test_snakemake_plans_just_these_cells(pipeline, config):
     path = pipeline / "config" / "any.yaml"

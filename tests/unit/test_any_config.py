@@ -19,9 +19,7 @@ def in_repository(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(CONFIGS)
 def test_a_valid_configuration_gives_a_grid(config):
     given_before = deepcopy(config)
@@ -82,7 +80,7 @@ def spoilt(draw):
     return config
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5 * settings.default.max_examples, suppress_health_check=list(HealthCheck))
 @given(spoilt())
 def test_any_other_ends_in_one_line(record_trials_once, config):
     try:
@@ -102,7 +100,7 @@ def record_trials_once(record_trials):
     """Counts of what became of the configurations that were tried; both outcomes have to occur."""
     counts = {"refused": 0, "still valid": 0}
     yield counts
-    assert min(counts.values()) > 20
+    assert min(counts.values()) > settings.default.max_examples // 5
     record_trials(
         "configurations with something spoilt: " + ", ".join(f"{count} {name}" for name, count in counts.items())
     )

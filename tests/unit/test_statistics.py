@@ -104,7 +104,7 @@ def test_differences_of_seeds_vary_with_the_seeds():
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=30))
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_a_bootstrap_p_is_one_of_two_sides(differences):
     p = statistics.bootstrap_p(np.array(differences))
     assert 0 < p <= 1

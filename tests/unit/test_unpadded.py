@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import split_of
 from torch.nn.functional import cross_entropy
@@ -64,7 +64,6 @@ def test_logits_and_gradients_are_those_of_padded_batches(lengths):
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=40), st.integers(1, 12))
-@settings(deadline=None)
 def test_a_layout_holds_every_text_and_little_padding(lengths, heads):
     lengths = sorted(lengths, reverse=True)
     layout = unpadded.lay_out(torch.tensor(lengths), heads)
