@@ -2,6 +2,7 @@
 """Draw the figures of a run: <name>.svg, .pdf and .png of each, and figures.json, which lists them with captions."""
 
 import argparse
+import traceback
 from pathlib import Path
 
 from finegrid import errors
@@ -27,7 +28,12 @@ def write(tasks: tuple[TaskComparison, ...], folder: Path) -> None:
     with style.applied():
         for name in names(task.name for task in tasks):
             draw, drawn, task = calls[name]
-            drawing = draw(drawn)
+            try:
+                drawing = draw(drawn)
+            except Exception as error:  # a figure that cannot be drawn costs neither the others nor the report
+                traceback.print_exc()
+                text = f"{name} could not be drawn: {type(error).__name__}: {error}."
+                drawing = style.only_text(name, text)
             style.save(drawing.figure, folder, name)
             entries.append(FigureEntry(name=name, caption=drawing.caption, alt=drawing.alt, task=task))
     write_json(folder / "figures.json", [as_json(entry) for entry in entries])

@@ -5,18 +5,28 @@ Writes <task>.md and <task>.html into the output folder, and <task>.json, from w
 """
 
 import argparse
+import traceback
 from pathlib import Path
 
 from finegrid import errors
+from finegrid.errors import InputError
 from finegrid.files import write_json, write_text
-from finegrid.reporting.model_inputs import describe, html, markdown
-from finegrid.sealed import as_json
+from finegrid.records import DataStats
+from finegrid.reporting.model_inputs import describe, html, markdown, unavailable
+from finegrid.sealed import as_json, read_record
 
 
 def main() -> None:
     arguments = parse_arguments()
-    page = describe(Path(arguments.data), Path(arguments.base_model))
-    output = Path(arguments.output, page.task)
+    task = read_record(DataStats, Path(arguments.data, "stats.json")).task.name
+    try:
+        page = describe(Path(arguments.data), Path(arguments.base_model))
+    except InputError:
+        raise
+    except Exception as error:  # an unusual tokenizer costs its page, not the run
+        traceback.print_exc()
+        page = unavailable(task, error)
+    output = Path(arguments.output, task)
     write_text(f"{output}.md", markdown(page))
     write_text(f"{output}.html", html(page))
     write_json(f"{output}.json", as_json(page))

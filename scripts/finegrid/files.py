@@ -195,6 +195,10 @@ def check_writable(folder) -> None:
     """Raise InputError unless files can be made in a folder, or the folder itself where it is not there yet."""
     nearest = Path(folder)
     while not nearest.exists():
+        if nearest.is_symlink():
+            raise InputError(
+                f"{folder}: cannot be written: {nearest} is a link to {os.readlink(nearest)}, which is missing"
+            )
         nearest = nearest.parent
     if not nearest.is_dir():
         raise InputError(f"{folder}: cannot be written: {nearest} is not a folder")

@@ -218,6 +218,13 @@ def test_an_unusable_results_folder_is_told_before_anything_runs(clone):
     assert "Traceback" not in done.stderr
 
 
+def test_a_link_to_a_missing_folder_is_told_before_anything_runs(clone):
+    (clone / "results").symlink_to("elsewhere")
+    done = snakemake(clone)
+    assert done.returncode != 0
+    assert "results is a link to elsewhere, which is missing" in done.stdout + done.stderr
+
+
 def test_each_script_explains_itself():
     for script in (REPOSITORY / "scripts").glob("*.py"):
         tree = ast.parse(script.read_text(encoding="utf-8"))

@@ -99,3 +99,14 @@ def test_no_comparison_is_told_in_one_line(tmp_path):
 def test_the_names_are_known_without_matplotlib():
     code = "import sys; import finegrid.reporting.figures; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY / "scripts", check=False).returncode == 0
+
+
+def test_a_figure_that_cannot_be_drawn_says_why_and_leaves_the_others(tmp_path, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("no scores")
+
+    monkeypatch.setitem(figures.OF_A_TASK, "curves", broken)
+    figures.write(comparison().tasks, tmp_path)
+    told = "curves_imdb could not be drawn: ZeroDivisionError: no scores."
+    assert {each["name"]: each["caption"] for each in read_json(tmp_path / "figures.json")}["curves_imdb"] == told
+    assert (tmp_path / "heatmap_imdb.svg").exists()

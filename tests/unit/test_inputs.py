@@ -202,3 +202,24 @@ def test_padding_and_pairs_are_those_of_transformers(tmp_path, columns):
 def test_it_needs_no_torch():
     script = "import sys, runpy; runpy.run_path(sys.argv[1]); sys.exit('torch' in sys.modules)"
     assert run(sys.executable, "-c", script, inputs.__file__, cwd=Path(inputs.__file__).parent).returncode == 0
+
+
+def test_a_page_that_cannot_be_shown_says_why_and_ends_well(tmp_path, monkeypatch):
+    def broken(*_):
+        raise IndexError("no such token")
+
+    data, base_model = handmade(tmp_path)
+    monkeypatch.setattr(inputs, "describe", broken)
+    output = ["--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["inputs.py", str(data), "--base-model", str(base_model), *output])
+    inputs.main()
+    told = "What the model reads could not be shown: IndexError: no such token."
+    for path in (tmp_path / "out").iterdir():
+        assert told in path.read_text()
+
+
+def test_a_model_without_padding_token_is_shown(tmp_path):
+    data, base_model = handmade(tmp_path)
+    write_json(base_model / "tokenizer_config.json", {})
+    page = model_inputs.describe(data, base_model)
+    assert page.examples[0].columns["token"][-1] == ""

@@ -89,9 +89,17 @@ def describe(data: Path, base_model: Path) -> InputsPage:
     )
 
 
-def special_token(base_model: Path, name: str) -> str:
-    """Return a special token from tokenizer_config.json, which holds it as text or together with its settings."""
-    token = read_json(base_model / "tokenizer_config.json", name)
+def unavailable(task: str, error: Exception) -> InputsPage:
+    """Return a page that says why there is nothing to show."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return InputsPage(
+        task=task, introduction=[f"What the model reads could not be shown: {reason}."], inputs=[], examples=[]
+    )
+
+
+def special_token(base_model: Path, name: str) -> str | None:
+    """Return a special token from tokenizer_config.json, where it is text or has settings; None if there is none."""
+    token = read_json(base_model / "tokenizer_config.json").get(name)
     return token["content"] if isinstance(token, dict) else token
 
 
@@ -118,17 +126,19 @@ def choose_rows(lengths: np.ndarray) -> list[int]:
     return [short, int(others[np.argmin(abs(lengths[others] - 1.5 * lengths[short]))])]
 
 
-def columns(row: TokenRow, width: int, tokenizer: Tokenizer, padding: str, separator: str, pair: bool) -> dict:
-    """Return a row padded to `width` tokens, as one list for each fact of a token."""
+def columns(
+    row: TokenRow, width: int, tokenizer: Tokenizer, padding: str | None, separator: str | None, pair: bool
+) -> dict:
+    """Return a row padded to `width` tokens, as one list for each fact of a token. A model may lack a padding token."""
     missing = width - len(row.input_ids)
     tokens = [tokenizer.id_to_token(token) for token in row.input_ids]
     sentence = [str(number) for number in sentences(tokens, separator)]
     return {
         "position": list(range(width)),
-        "token": tokens + [padding] * missing,
+        "token": tokens + [padding or ""] * missing,
         "kind": [kind(token, tokenizer) for token in tokens] + ["padding"] * missing,
         **({"sentence": sentence + [""] * missing} if pair else {}),
-        "input_ids": row.input_ids + [tokenizer.token_to_id(padding)] * missing,
+        "input_ids": row.input_ids + [tokenizer.token_to_id(padding) if padding else 0] * missing,
         "token_type_ids": row.token_type_ids + [0] * missing,
         "attention_mask": [1] * len(tokens) + [0] * missing,
     }
