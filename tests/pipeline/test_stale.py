@@ -9,8 +9,8 @@ import yaml
 from conftest import REPOSITORY, copy_pipeline, planned_jobs, snakemake
 
 REPORTING = {"compare": 1, "tables": 1, "figures": 1, "discuss": 1, "report": 1}
-TESTED_AGAIN = {"prepare_test": 1, "inputs": 1, "evaluate": 1, **REPORTING}
-EVERYTHING = {**TESTED_AGAIN, "prepare": 1, "finetune": 1, "select": 1}
+TESTED_AGAIN = {"prepare": 1, "inputs": 1, "evaluate": 1, **REPORTING}
+EVERYTHING = {**TESTED_AGAIN, "prepare_training": 1, "finetune": 1, "select": 1}
 CONFIG = {
     "run": "own",
     "model": {"name": "mirrored", "source": "mirror", "repo": "me/tiny"},

@@ -87,7 +87,14 @@ def test_a_task_that_joins_leaves_the_other_untouched(finished):
     (finished / "train.csv").write_text("text,label\n" + "good,a\nbad,b\n" * 20)
     edit_config(finished, lambda config: config["tasks"].update(mine={**task, "max_length": 16}))
     twice = {rule: 2 for rule in ("plan", "select", "evaluate")}
-    assert planned_jobs(finished) == {"prepare": 1, "prepare_test": 1, "inputs": 1, "finetune": 4, **twice, **REPORTING}
+    assert planned_jobs(finished) == {
+        "prepare_training": 1,
+        "prepare": 1,
+        "inputs": 1,
+        "finetune": 4,
+        **twice,
+        **REPORTING,
+    }
 
 
 def test_spellings_of_one_learning_rate_are_one_cell(finished):
@@ -205,7 +212,7 @@ def test_a_sample_larger_than_the_data_is_told(finished):
     edit_config(finished, lambda config: config["tasks"]["imdb"]["sample"].update(train=20001))
     done = snakemake(finished, "--until", "prepare")
     assert done.returncode != 0
-    log = (finished / "results/smoke/logs/prepare/imdb.log").read_text()
+    log = (finished / "results/smoke/logs/prepare_training/imdb.log").read_text()
     assert log == "error: tasks.imdb.sample.train: 20001 rows asked for, the split has 20000\n"
     assert len(list(finished.glob(f"{CELLS}/*/*/metrics.json"))) == 4
 

@@ -93,7 +93,7 @@ def outputs_by_rule(folder: Path) -> dict[str, list[str]]:
     for output, _, rule, *_ in (line.split("\t") for line in summary.splitlines()[1:]):
         outputs.setdefault(rule, []).append(output)
     order = [
-        *("base_model", "prepare", "prepare_test", "inputs", "plan", "finetune", "select", "evaluate"),
+        *("base_model", "prepare_training", "prepare", "inputs", "plan", "finetune", "select", "evaluate"),
         *("compare", "tables", "figures", "discuss", "report"),
     ]
     assert set(order) == set(outputs)

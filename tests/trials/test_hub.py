@@ -130,7 +130,7 @@ def test_the_study_runs_on_a_hub_that_only_fetch_uses(hub_folder, hub_clone, tmp
     shutil.copytree(hub_clone / "mirror", elsewhere / "mirror")
     for name in ("hub.yaml", "hub.lock.json"):
         shutil.copy(hub_clone / "config" / name, elsewhere / "config" / name)
-    assert_done(hub_run(elsewhere, "--until", "prepare_test", **no_network))
+    assert_done(hub_run(elsewhere, "--until", "prepare", **no_network))
     stats = "results/hub-smoke/data/imdb/stats.json"
     assert (elsewhere / stats).read_text() == (hub_clone / stats).read_text()
     assert not (tmp_path / "no-network" / "tried").exists()
@@ -149,7 +149,11 @@ def test_a_task_that_joins_fetches_its_files_and_remakes_nothing(hub_folder, hub
         assert_done(hub_run(hub_clone, stats[0], **environment))
         mrpc = {"source": "hub", "max_length": 16}
         edit_config(hub_clone, lambda config: config["tasks"].update(mrpc=mrpc), "config/hub.yaml")
-        assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {"fetch_source": 1, "prepare": 1, "prepare_test": 1}
+        assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {
+            "fetch_source": 1,
+            "prepare_training": 1,
+            "prepare": 1,
+        }
         assert_done(hub_run(hub_clone, *stats, **environment))
     assert planned_jobs(hub_clone, *stats, config="config/hub.yaml") == {}
 
@@ -159,7 +163,7 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
     shutil.copytree(hub_folder, hub)
     with serve(hub) as server:
         environment = hub_environment(server, tmp_path / "cache")
-        assert_done(hub_run(hub_clone, "--until", "prepare_test", **environment))
+        assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
 
         # A file that replaces a locked one is refused, on the hub and in the mirror.
         lock_file = hub_clone / "config" / "hub.lock.json"
@@ -175,8 +179,8 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
         server.revision = "f" * 40
         lock_file.unlink()
         assert_done(hub_run(hub_clone, "fetch", "--forceall", **environment))
-        assert "base_model" in planned_jobs(hub_clone, "--until", "prepare_test", config="config/hub.yaml")
-        assert_done(hub_run(hub_clone, "--until", "prepare_test", **environment))
+        assert "base_model" in planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
+        assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
     provenance = json.loads((hub_clone / "results/hub-smoke/base_model/provenance.json").read_text())
     assert provenance["source"]["revision"] == "f" * 40
 

@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 
 from finegrid.config.definition import Task
 from finegrid.data.splits import Rows
-from finegrid.data.tokenise import tokenise
+from finegrid.data.tokenise import load_tokenizer, tokenise
 from finegrid.files import sha256, write_json
 from finegrid.records import DataSource, DataStats, Splits
 from finegrid.reporting import model_inputs
@@ -180,8 +180,7 @@ def test_padding_and_pairs_are_those_of_transformers(tmp_path, columns):
     words = [f"{'unbelievably good, ' * (number % 7)}sentence {number}" for number in range(200)]
     rows = Dataset.from_dict({"one": words[:100], "two": words[100:], "label": [0, 1] * 50})
     sentences = task(name="sentences", text=columns, classes=["no", "yes"], max_length=64)
-    tokenizer = Tokenizer.from_file(str(base_model / "tokenizer.json"))
-    tokenizer.enable_truncation(64)
+    tokenizer = load_tokenizer(base_model, sentences)
     prepared = Rows(rows, {"train": len(rows)}, "made here")
     write_stats(tmp_path, sentences, tokenise(tokenizer, prepared, sentences, tmp_path / "train.safetensors"))
 

@@ -4,8 +4,8 @@ localrules:
     fetch,
     fetch_source,
     base_model,
+    prepare_training,
     prepare,
-    prepare_test,
 
 
 from finegrid.config.definition import SPLITS
@@ -109,7 +109,7 @@ rule base_model:
 
 
 # The training splits apart from the test splits, so a row that joins a test file trains nothing again.
-rule prepare:
+rule prepare_training:
     input:
         tokenizer=rules.base_model.output.tokenizer,
         files=lambda wildcards: own_files(wildcards.task, *CONFIG.tasks[wildcards.task].training_splits),
@@ -121,7 +121,7 @@ rule prepare:
         validation_stats=f"{DATA}/validation.json",
         sources=f"{DATA}/{TRAINING_SOURCES}",
     log:
-        f"{RUN}/logs/prepare/{{task}}.log",
+        f"{RUN}/logs/prepare_training/{{task}}.log",
     conda:
         "../envs/train.yaml"
     resources:
@@ -136,16 +136,16 @@ rule prepare:
         content=lambda wildcards: data_content(wildcards.task, *CONFIG.tasks[wildcards.task].training_splits),
         code=code_hash("prepare"),
     message:
-        "Tokenising {wildcards.task}"
+        "Tokenising the training splits of {wildcards.task}"
     shell:
         "{params.command} {params.task:q} --splits {params.splits:q} --base-model {params.base_model:q}"
         " --mirror={params.mirror:q} --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"
 
 
-use rule prepare as prepare_test with:
+use rule prepare_training as prepare with:
     input:
         tokenizer=rules.base_model.output.tokenizer,
-        training=[rules.prepare.output.train_stats, rules.prepare.output.validation_stats],
+        training=[rules.prepare_training.output.train_stats, rules.prepare_training.output.validation_stats],
         files=lambda wildcards: own_files(wildcards.task, *SPLITS),
         fetched=lambda wildcards: fetched(f"data/{wildcards.task}"),
     output:
@@ -156,7 +156,7 @@ use rule prepare as prepare_test with:
         stats=f"{DATA}/stats.json",
         sources=f"{DATA}/{TASK_SOURCES}",
     log:
-        f"{RUN}/logs/prepare_test/{{task}}.log",
+        f"{RUN}/logs/prepare/{{task}}.log",
     params:
         command=run_script("prepare"),
         task=lambda wildcards: compact_json(CONFIG.tasks[wildcards.task]),

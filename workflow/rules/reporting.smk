@@ -20,8 +20,8 @@ INPUT_PAGES = expand(f"{RUN}/inputs/{{task}}.{{format}}", task=CONFIG.tasks, for
 
 rule inputs:
     input:
-        train=rules.prepare.output.train,
-        stats=rules.prepare_test.output.stats,
+        train=rules.prepare_training.output.train,
+        stats=rules.prepare.output.stats,
         config=rules.base_model.output.config,
         tokenizer=rules.base_model.output.tokenizer,
         templates=local(expand(f"{TEMPLATES}/{{name}}", name=["inputs_page.html", "inputs.html", "style.css"])),
@@ -61,7 +61,7 @@ rule compare:
         predictions=[
             path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, PLANS.values())
         ],
-        stats=expand(rules.prepare_test.output.stats, task=CONFIG.tasks),
+        stats=expand(rules.prepare.output.stats, task=CONFIG.tasks),
     output:
         comparison=f"{RUN}/comparison.json",
     log:
@@ -134,7 +134,7 @@ use rule compare as compare_partial with:
             path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, complete_plans())
         ],
         stats=lambda wildcards: expand(
-            rules.prepare_test.output.stats, task={plan.task.name: None for plan in complete_plans()}
+            rules.prepare.output.stats, task={plan.task.name: None for plan in complete_plans()}
         ),
     output:
         comparison=f"{RUN}/partial/comparison.json",

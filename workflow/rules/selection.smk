@@ -46,10 +46,10 @@ rule evaluate:
         validation=lambda wildcards: cell_files("validation.safetensors", [plan_of(wildcards)]),
         trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
         model=rules.base_model.output.model,
-        test=rules.prepare_test.output.test,
-        test_stats=rules.prepare_test.output.test_stats,
-        hidden=rules.prepare_test.output.hidden,
-        hidden_stats=rules.prepare_test.output.hidden_stats,
+        test=rules.prepare.output.test,
+        test_stats=rules.prepare.output.test_stats,
+        hidden=rules.prepare.output.hidden,
+        hidden_stats=rules.prepare.output.hidden_stats,
     output:
         test=f"{CHOSEN}/test.json",
         predictions=expand(

@@ -5,10 +5,10 @@ rule finetune:
     input:
         *rules.base_model.output,
         model=rules.base_model.output.model,
-        train=rules.prepare.output.train,
-        train_stats=rules.prepare.output.train_stats,
-        validation=rules.prepare.output.validation,
-        validation_stats=rules.prepare.output.validation_stats,
+        train=rules.prepare_training.output.train,
+        train_stats=rules.prepare_training.output.train_stats,
+        validation=rules.prepare_training.output.validation,
+        validation_stats=rules.prepare_training.output.validation_stats,
     output:
         metrics=f"{CELL}/metrics.json",
         predictions=f"{CELL}/validation.safetensors",
