@@ -96,7 +96,7 @@ def test_no_source_runs_what_it_reads():
 
 
 FORBIDDEN_IN_RULES = {
-    *("eval", "exec", "compile", "pickle", "subprocess", "system", "popen", "envvars", "run", "script"),
+    *("eval", "exec", "compile", "pickle", "subprocess", "system", "popen", "envvars", "run:", "script:"),
 }
 # Quoted already, or fixed texts of the rules.
 UNQUOTED = {"params.command", "threads", "params.partial"}
@@ -105,7 +105,9 @@ UNQUOTED = {"params.command", "threads", "params.partial"}
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
 def test_rules_quote_what_they_hand_to_the_shell(path):
     tokens = list(tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline))
-    assert not FORBIDDEN_IN_RULES & {token.string for token in tokens if token.type == tokenize.NAME}
+    names = {token.string for token in tokens if token.type == tokenize.NAME}
+    keywords = {token.string + after.string for token, after in itertools.pairwise(tokens) if after.string == ":"}
+    assert not FORBIDDEN_IN_RULES & (names | keywords)
     commands = 0
     for number, (token, after) in enumerate(itertools.pairwise(tokens)):
         if (token.string, after.string) != ("shell", ":"):
