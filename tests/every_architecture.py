@@ -3,7 +3,7 @@
 import inspect
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 VOCABULARY = 100
 POSITIONS = 40
@@ -55,7 +55,7 @@ def randomise(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return model.eval()
 
 
-def tiny_classifier(kind: str, num_labels: int = 3, **changes) -> torch.nn.Module:
+def tiny_classifier(kind: str, num_labels: int = 3, **changes) -> PreTrainedModel:
     """Return a classifier of an architecture with random weights."""
     config = tiny_config(kind, num_labels=num_labels, **changes)
     return randomise(AutoModelForSequenceClassification.from_config(config, dtype=torch.float32))
