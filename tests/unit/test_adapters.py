@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPOSITORY, run
+from every_architecture import tiny_classifier
 from safetensors.torch import load_file
 from tiny_models import load, mode_of, predict, save_base_model, tiny_model, tiny_split, train_losses
 from transformers import AutoModelForSequenceClassification
+from transformers.pytorch_utils import Conv1D
 
 from finegrid.config.modes import HEAD
 from finegrid.data.tokens import collate
 from finegrid.errors import InputError
 from finegrid.modeling.adapters import merge_adapters
 from finegrid.modeling.classifier import load_trained, save_trained, trained_tensors
-from finegrid.modeling.trainable import count_parameters
+from finegrid.modeling.trainable import apply_mode, count_parameters, in_head
 from finegrid.sealed import as_json
 from finegrid.training import fast
 from finegrid.training.fast import unpadded
@@ -123,6 +125,24 @@ def test_more_than_the_head_may_train_beside_adapters(base_model):
     names = trained_names(load(base_model, mode_of("more", train=[HEAD, r".*LayerNorm\..*"], peft=ADAPTERS["LORA"])))
     assert "bert.embeddings.LayerNorm.weight" in names
     assert f"{LAYERS}.1.attention.self.value.lora_B.default.weight" in names
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "deberta-v2", "modernbert", "gpt2", "xlnet"])
+@pytest.mark.parametrize("spelling", ["all-linear", "All-Linear"])
+def test_all_linear_layers_are_those_of_the_encoder(kind, spelling):
+    """The head is for the mode's `train`; peft would adapt it, too."""
+    model = tiny_classifier(kind)
+    linear = {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and not in_head(model, f"{name}.weight")
+    }
+    head = {name for name, _ in model.named_parameters() if in_head(model, name)}
+    apply_mode(model, mode_of("lora", peft={"peft_type": "LORA", "r": 2, "target_modules": spelling}), seed=0)
+    names = trained_names(model)
+    assert {name.split(".lora_")[0] for name in names - head} == linear
+    assert head <= names
+    assert {name for name, _ in model.named_parameters() if in_head(model, name)} == head
 
 
 BAD_ADAPTERS = [

@@ -1,5 +1,8 @@
 """The classifier of a cell: its head, which parameters train, and their way to a file and back; on a BERT-tiny."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -97,6 +100,26 @@ def test_damaged_weights_are_refused(base_model, tmp_path):
     (tmp_path / "model.safetensors").write_bytes((base_model / "model.safetensors").read_bytes()[:-1])
     with pytest.raises(InputError, match="damaged or replaced"):
         load_classifier(tmp_path, 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"model_type": "bert", "hidden_act": "swoosh"}', '{"model_type": "berta"}']
+)
+def test_a_configuration_that_makes_no_classifier_is_told_in_one_line(base_model, tmp_path, content):
+    shutil.copytree(base_model, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config\.json: makes no classifier: ") as error:
+        load_classifier(tmp_path, 2, seed=0)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_do_not_fit_the_configuration_are_told_in_one_line(base_model, tmp_path):
+    shutil.copytree(base_model, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be loaded: .*size mismatch") as error:
+        load_classifier(tmp_path, 2, seed=0)
+    assert "\n" not in str(error.value)
 
 
 # A trained cell

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from every_architecture import tiny_classifier
 from safetensors.torch import load_file
 from tiny_models import load, mode_of, predict, save_base_model, tiny_split, tokens_of, train_losses, without_dropout
 
@@ -10,7 +11,7 @@ from finegrid.config.modes import BIAS_KINDS, EVERYTHING, HEAD
 from finegrid.errors import InputError
 from finegrid.modeling import trainable
 from finegrid.modeling.classifier import ENTRIES, load_trained, save_trained
-from finegrid.modeling.trainable import count_parameters
+from finegrid.modeling.trainable import apply_mode, count_parameters
 from finegrid.records import ParameterCounts
 
 HEAD_NAMES = {"classifier.weight", "classifier.bias"}
@@ -72,6 +73,40 @@ def test_a_pattern_that_matches_nothing_is_told_with_the_nearest_names(base_mode
     assert r"'.*\\.attention\\.self\\.querry\\.bias' matches no parameter of BertForSequenceClassification" in message
     assert f"{LAYERS}.0.attention.self.query" in message
     assert "\n" not in message
+
+
+@pytest.fixture(scope="module")
+def modernbert():
+    """A classifier whose encoder has no biases, as all of ModernBERT."""
+    return tiny_classifier("modernbert")
+
+
+@pytest.mark.parametrize("mode", ["bitfit", "bitfit-head", "bitfit-query", "bitfit-output-layernorm"])
+def test_a_bias_mode_is_refused_where_the_encoder_has_no_biases(modernbert, mode):
+    """The head has one, which alone would train, untold."""
+    assert "classifier.bias" in dict(modernbert.named_parameters())
+    with pytest.raises(
+        InputError, match="ModernBertForSequenceClassification: this encoder has no biases to train"
+    ) as error:
+        apply_mode(modernbert, mode_of(mode), seed=0)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("pattern", [r".*\.bias", r".*bias", r".+\.bias", r"(.*\.)?bias", r"[a-z.]+\.(bias|beta)"])
+def test_a_pattern_that_finds_only_the_head_by_chance_is_refused(modernbert, pattern):
+    with pytest.raises(InputError, match=r"matches no parameter of the encoder .*, only classifier\.bias of the head"):
+        apply_mode(modernbert, mode_of("own", train=[pattern, HEAD]), seed=0)
+
+
+@pytest.mark.parametrize("pattern", [r"classifier\..*", r".*classifier\.bias", r"(.*\.bias)?"])
+def test_a_pattern_that_means_the_head_or_may_find_nothing_is_not(modernbert, pattern):
+    apply_mode(modernbert, mode_of("own", train=[pattern]), seed=0)
+    assert {name.split(".")[0] for name in trained_names(modernbert)} == {"classifier"}
+
+
+def test_a_random_subset_of_biases_needs_biases(modernbert):
+    with pytest.raises(InputError, match="this encoder has no biases"):
+        apply_mode(modernbert, mode_of("bitfit", random={"parameters": 100}), seed=0)
 
 
 def test_the_word_for_the_head_is_the_same_where_modes_are_listed_and_where_they_are_applied():
