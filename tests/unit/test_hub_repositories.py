@@ -196,6 +196,7 @@ def test_adapters_beside_the_weights_are_not_loaded(repository):
     [
         ({"hidden_act": "swoosh"}, "swoosh"),
         ({"num_attention_heads": 3}, "attention heads"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"num_hidden_layers": "two"}, "num_hidden_layers"),
         ({"pad_token_id": 1000}, "Padding_idx"),
         ({"chunk_size_feed_forward": 4}, "chunk"),
@@ -223,6 +224,14 @@ def test_a_configuration_that_makes_no_classifier_is_told_in_one_line(repository
 )
 def test_settings_that_make_logits_depend_on_the_batch_are_refused(tmp_path, kind, changes):
     assert_refused(tiny_repository(tmp_path / "mirror", kind, **changes), f"the architecture {kind!r}", "padded batch")
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", "{}".encode("utf-16"), b'{"model_type": "bert", "model_type": "bert"}']
+)
+def test_a_configuration_that_is_no_json_object_is_told(repository, content):
+    (repository / "config.json").write_bytes(content)
+    assert_refused(repository, "config.json: ")
 
 
 # Padding

@@ -115,3 +115,10 @@ def test_a_tokenizer_without_a_fast_version_is_refused_with_what_to_do(tmp_path,
     tiny_tokenizer().save(str(repository / "tokenizer.json"))
     write(repository / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"})
     make_base_model(repository)
+
+
+@pytest.mark.parametrize("name", ["BertJapaneseTokenizer", "XLMTokenizer"])
+def test_a_tokenizer_that_may_need_a_package_is_refused_with_what_to_do(repository, name):
+    without_tokenizer(repository, vocab_txt="\n".join(VOCABULARY), vocab_json="{}", merges_txt="#version: 0.2\n")
+    write(repository / "tokenizer_config.json", {"tokenizer_class": name, "word_tokenizer_type": "mecab"})
+    assert_refused(repository, '"tokenizer_class": "PreTrainedTokenizerFast"')

@@ -54,5 +54,7 @@ def check_architecture(config: dict, path) -> None:
             f"{path}: position_embedding_type {config['position_embedding_type']!r} is not supported: transformers now "
             "reads it as 'absolute', which is another model"
         )
+    if config.get("num_hidden_layers", 1) == 0:
+        raise InputError(f"{path}: num_hidden_layers is 0; expected 1 or more")
     if config.get("quantization_config"):
         raise InputError(f"{path}: the weights are quantised (quantization_config), which is not supported")

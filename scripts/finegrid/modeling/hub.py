@@ -9,7 +9,7 @@ from finegrid.config.definition import Model
 from finegrid.config.hub_files import MODEL_FILES
 from finegrid.data import mirror
 from finegrid.errors import InputError, in_words
-from finegrid.files import parse_json
+from finegrid.files import read_json
 from finegrid.modeling.architectures import DECODERS, check_architecture
 from finegrid.modeling.hub_tokenizer import check_vocabulary, load_tokenizer, save_tokenizer
 from finegrid.sealed import as_json
@@ -32,7 +32,7 @@ def make_hub_model(model: Model, folder: Path, mirror_folder, fetched=None) -> d
     source, files = mirror.repository("models", model.repo, MODEL_FILES, mirror_folder, fetched)
     for name in files.files:
         check_no_pointer(source / name)
-    config = parse_json(Path(source, "config.json").read_text(encoding="utf-8"), str(source / "config.json"))
+    config = read_json(source / "config.json")
     check_architecture(config if isinstance(config, dict) else {}, source / "config.json")
     with only_these_files(source, files.files) as staged, in_one_line(source, staged):
         encoder, drawn, unused = load_encoder(staged, source)

@@ -21,6 +21,10 @@ SAMPLES = (
     '<br /> &amp; {"json": [1, 2]} `code` \\n ... --- \'\' "" “quotes” ‘single’ – —',
 )
 CUT = 12  # tokens, for cut texts
+WHAT_TO_DO = (
+    "if you have a tokenizer.json that cuts texts the same way, put it into the repository's folder and set "
+    '"tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json; else choose another model'
+)
 VOCABULARY_SAMPLES = 64
 ALTERNATIVES = ("tokenizer.model", "tiktoken.model", "tekken.json")  # where transformers looks besides
 
@@ -34,12 +38,12 @@ def load_tokenizer(staged: Path, source: Path, files):
     except Exception as error:  # a damaged or foreign file can make the libraries raise anything
         found = ", ".join(name for name in files if any(map(Path(name).match, VOCABULARY_FILES))) or "no vocabulary"
         reason = in_words(error).replace(str(staged), str(source))
+        if isinstance(error, ImportError):  # only tokenizers in Python need other packages
+            reason = f"{reason}; {WHAT_TO_DO}"
         raise InputError(f"{source}: its tokenizer ({found}) cannot be loaded: {reason}") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise InputError(
-            f"{source}: {type(tokenizer).__name__} has no fast version, which is needed here; if you have a "
-            "tokenizer.json that cuts texts the same way, put it into the repository's folder and set "
-            '"tokenizer_class": "PreTrainedTokenizerFast" in tokenizer_config.json; else choose another model'
+            f"{source}: {type(tokenizer).__name__} has no fast version, which is needed here; {WHAT_TO_DO}"
         )
     return tokenizer
 
