@@ -13,14 +13,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 AUDIT := .venv-audit/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-# A test goes to whichever worker is free; those of an `xdist_group` share a run, so they stay with one.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+# The tests of a file share runs, so a file goes to one of the two workers; slow files first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run mirror test test-all lint audit format bench pretrain reference clean
 
+# A line of progress for each job; Snakemake's own words, reasons included, are in its log.
 run: $(VENV)/installed
-	$(BIN)/snakemake --cores all --configfile "$$CONFIG"
-	@cd "results/$$($(BIN)/python -c '$(RUN_OF)' "$$CONFIG")" && cat tables/table?.md discussion.md
+	$(BIN)/snakemake --cores all --logger finegrid --quiet host --configfile "$$CONFIG"
+	@$(BIN)/python scripts/show.py "results/$$($(BIN)/python -c '$(RUN_OF)' "$$CONFIG")"
 
 # Fetch, or check, everything that a configuration takes from the hub. With its lock file it then runs without internet.
 mirror: $(VENV)/installed

@@ -7,6 +7,7 @@ Standard library only: the Snakefile imports this module.
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -37,11 +38,18 @@ def _module_name(path: Path) -> str:
 @cache
 def _tree(path: Path) -> ast.Module:
     tree = ast.parse(path.read_bytes(), filename=str(path))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            del body[0]
+    for node in list(_statements(tree)):
+        if getattr(node, "body", None) and _is_docstring(node.body[0]):
+            del node.body[0]
     return tree
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and the statements inside it, however deep; not their expressions, which are most of a tree."""
+    yield node
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, block, ()):
+            yield from _statements(inner)
 
 
 @cache
@@ -77,7 +85,7 @@ def _modules(path: Path) -> set[Path]:
 def _imported(path: Path) -> frozenset[Path]:
     """Return the finegrid modules that a file imports, at its top or inside a function."""
     names = []
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):

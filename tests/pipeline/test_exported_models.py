@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import edit_config, edit_result, planned_jobs, snakemake
+from conftest import edit_result, planned_jobs, snakemake
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, pipeline
@@ -48,7 +48,7 @@ def validation_texts(run_folder: Path) -> list[str]:
     """Return the text of each row of the prepared validation split, found by its tokens."""
     tokenizer = AutoTokenizer.from_pretrained(run_folder / RESULTS / "base_model")
     drawn = Draw(**TASKS["imdb"]["validation_from_train"])
-    texts = reviews.load_reviews(drawn)["validation"]["text"][:]
+    texts = [text[:500] for text in reviews.load_reviews(drawn)["validation"]["text"][:]]  # more than 16 tokens
     ids = tokenizer(texts, truncation=True, max_length=16)["input_ids"]
     by_tokens = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
     split = load_file(run_folder / RESULTS / "data/imdb/validation.safetensors")
@@ -127,15 +127,3 @@ def test_it_follows_the_choice(exported, tmp_path):
         load_file(path) for path in (folder / EXPORT / "full/model.safetensors", other.with_name("trained.safetensors"))
     )
     assert all((tensors[name] == trained[name]).all() for name in trained)
-
-
-def test_a_diverged_mode_is_exported_as_a_folder_that_says_so(finished):
-    edit_config(finished, lambda config: config["modes"].update(full={"learning_rates": ["1e30"]}))
-    done = snakemake(finished, "export")
-    assert done.returncode == 0, done.stderr
-    files = {path.name for path in (finished / EXPORT / "full").iterdir()}
-    assert files == {"README.md", "provenance.json", ".snakemake_timestamp"}
-    assert "model.safetensors" in {path.name for path in (finished / EXPORT / "bitfit").iterdir()}
-    log = (finished / RESULTS / "logs/export/imdb/full.log").read_text()
-    assert log == "nothing to export of imdb, full: every setting diverged\n"
-    assert planned_jobs(finished, "export") == {}

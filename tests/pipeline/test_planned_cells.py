@@ -4,7 +4,7 @@ import pytest
 import yaml
 from any_config import CONFIGS, check_grid
 from conftest import copy_pipeline, planned_jobs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import resolve_config
@@ -17,7 +17,12 @@ def pipeline(tmp_path, monkeypatch):
     return clone
 
 
-@settings(max_examples=max(1, settings.default.max_examples // 30), suppress_health_check=list(HealthCheck))
+# Not made smaller where it fails: every try takes seconds.
+@settings(
+    max_examples=max(1, settings.default.max_examples // 30),
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(CONFIGS)
 def test_snakemake_plans_just_these_cells(pipeline, config):
     path = pipeline / "config" / "any.yaml"

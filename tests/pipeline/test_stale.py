@@ -74,11 +74,11 @@ def test_a_row_more_to_test_prepares_and_tests_again_but_trains_nothing(run_fold
     assert planned_jobs(run_folder, config="own.yaml") == TESTED_AGAIN
     metrics = next(run_folder.glob("results/own/cells/*/*/*/metrics.json"))
     before = metrics.read_bytes()
-    done = snakemake(run_folder, config="own.yaml")
+    done = snakemake(run_folder, "task_mine", config="own.yaml")
     assert done.returncode == 0, done.stderr
     assert metrics.read_bytes() == before
     assert '"rows": 13' in (run_folder / "results/own/data/mine/stats.json").read_text()
-    assert planned_jobs(run_folder, config="own.yaml") == {}
+    assert planned_jobs(run_folder, "task_mine", config="own.yaml") == {}
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -105,8 +105,9 @@ def test_a_link_to_other_files_trains_again(run_folder):
     (run_folder / "latest").unlink()
     (run_folder / "latest").symlink_to("v2")
     assert planned_jobs(run_folder, config="own.yaml") == EVERYTHING
-    done = snakemake(run_folder, config="own.yaml")
+    done = snakemake(run_folder, "cells", config="own.yaml")
     assert done.returncode == 0, done.stderr
+    assert planned_jobs(run_folder, "cells", config="own.yaml") == {}
     (run_folder / "latest").unlink()
     (run_folder / "latest").symlink_to("v1")
     assert planned_jobs(run_folder, config="own.yaml") == EVERYTHING
@@ -122,7 +123,8 @@ def test_a_repository_edited_in_the_mirror_makes_everything_again(run_folder):
 def test_training_rows_that_are_tested_make_cells_depend_on_the_test_file(run_folder):
     task = {**CONFIG["tasks"]["mine"], "drop_training_rows_in_test": True}
     (run_folder / "own.yaml").write_text(yaml.safe_dump({**CONFIG, "tasks": {"mine": task}}))
-    assert snakemake(run_folder, config="own.yaml").returncode == 0
+    assert snakemake(run_folder, "cells", config="own.yaml").returncode == 0
+    assert planned_jobs(run_folder, "cells", config="own.yaml") == {}
     with open(run_folder / "v1" / "test.csv", "a") as file:
         file.write("text 0 bad,bad\n")
     assert planned_jobs(run_folder, config="own.yaml") == EVERYTHING
