@@ -8,23 +8,26 @@ from finegrid import errors
 from finegrid.evaluation.comparison import Comparison
 from finegrid.evaluation.published import read_published
 from finegrid.files import write_json, write_text
-from finegrid.reporting.discussion import Section, discuss
+from finegrid.reporting.discussion import discuss
 from finegrid.reporting.markdown import escape
+from finegrid.reporting.sentences import Discussion
 from finegrid.sealed import as_json, read_record
 
 
 def main() -> None:
     arguments = parse_arguments()
     output = Path(arguments.output)
-    sections = discuss(read_record(Comparison, arguments.comparison), read_published(arguments.published))
-    write_json(output / "discussion.json", [as_json(section) for section in sections])
-    write_text(output / "discussion.md", markdown(sections))
+    discussion = discuss(read_record(Comparison, arguments.comparison), read_published(arguments.published))
+    write_json(output / "discussion.json", as_json(discussion))
+    write_text(output / "discussion.md", markdown(discussion))
 
 
-def markdown(sections: list[Section]) -> str:
-    """Return the sections as Markdown, one sentence per line."""
+def markdown(discussion: Discussion) -> str:
+    """Return a discussion as Markdown, one sentence per line."""
     parts = ["# Discussion"]
-    for section in sections:
+    if discussion.answer:
+        parts.append(escape(discussion.answer.text))
+    for section in discussion.sections:
         parts += [f"## {escape(section.heading)}", "\n".join(escape(each.text) for each in section.sentences)]
     return "\n\n".join(parts) + "\n"
 

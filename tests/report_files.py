@@ -6,11 +6,11 @@ from comparisons import cell, changed, comparison, mode_of, split, task
 
 from finegrid.files import write_json, write_text
 from finegrid.records import DataSource, Environment, Splits
-from finegrid.reporting.discussion import Section, Sentence
 from finegrid.reporting.figures import FigureEntry
 from finegrid.reporting.layout import ShownTable
 from finegrid.reporting.model_inputs import Example, InputsPage, ModelInput
 from finegrid.reporting.report_page import gather, html
+from finegrid.reporting.sentences import Discussion, Section, Sentence
 from finegrid.sealed import as_json
 
 TASK, MODE, MARKUP = "a-task", "a-mode", "<script>alert(1)</script>"
@@ -20,6 +20,7 @@ viewBox="0 0 900 300"><defs><circle id="dot" r="{radius}"/></defs><use xlink:hre
 # (batch size, learning rate) and validation score, in an order that no column has; None diverged.
 SCORES = {(16, "1e-2"): 0.7, (128, "3e-4"): 0.8125, (8, "1e-3"): None, (16, "3e-4"): 0.8123, (8, "3e-5"): 0.9}
 CELLS = 2 * len(SCORES)
+BOTH = "A note of both tables."
 
 
 def odd_comparison():
@@ -50,20 +51,13 @@ def write_report_files(folder: Path, discussion=True) -> Path:
     write_json(folder / "comparison.json", as_json(odd_comparison()))
     sentences = [Sentence(text=text, figures={}) for text in ("One < two.", '<img src="x" onerror="alert(2)">')]
     sections = [Section(heading=MARKUP, sentences=sentences)] if discussion else []
-    write_json(folder / "discussion.json", [as_json(section) for section in sections])
-    table = ShownTable(
-        name="table1",
-        title="Table 1",
-        caption="Validation of <b>",
-        columns=["mode", *[f"a column of numbers {number}" for number in range(9)]],
-        align=["left", *["right"] * 9],
-        rows=[["full", *["0.805"] * 9], [MARKUP, *["<i>"] * 9]],
-        notes=["A note of <u>."],
-    )
-    write_json(folder / "tables" / "tables.json", [as_json(table)])
+    answer = Sentence(text="The <answer>.", figures={}) if discussion else None
+    write_json(folder / "discussion.json", as_json(Discussion(answer=answer, sections=sections)))
+    tables = [odd_table("table1", "Validation of <b>", [BOTH, "A note of <u>."]), odd_table("table2", "Test", [BOTH])]
+    write_json(folder / "tables" / "tables.json", [as_json(table) for table in tables])
     entries = [
         FigureEntry(name=name, caption=f"About {name} & more", alt=f'A "dot" for {name}', task=TASK)
-        for name in ("rates", "costs")
+        for name in (f"heatmap_{TASK}", "costs")
     ]
     write_json(folder / "figures" / "figures.json", [as_json(entry) for entry in entries])
     for radius, entry in enumerate(entries, 10):
@@ -72,6 +66,19 @@ def write_report_files(folder: Path, discussion=True) -> Path:
     page = gather(folder, {"run": "odd", "tasks": {TASK: {"classes": ["<i>", MARKUP]}}, "modes": {MODE: {}}})
     write_text(folder / "report.html", html(page))
     return folder / "report.html"
+
+
+def odd_table(name: str, caption: str, notes: list[str]) -> ShownTable:
+    """Return a wide table with markup in its cells."""
+    return ShownTable(
+        name=name,
+        title=f"Table {name[-1]}",
+        caption=caption,
+        columns=["mode", *[f"a column of numbers {number}" for number in range(9)]],
+        align=["left", *["right"] * 9],
+        rows=[["full", *["0.805"] * 9], [MARKUP, *["<i>"] * 9]],
+        notes=notes,
+    )
 
 
 def odd_inputs() -> InputsPage:

@@ -10,6 +10,8 @@ from importlib.metadata import distributions
 import pytest
 from conftest import REPOSITORY, run
 
+from finegrid.files import write_json
+
 
 @pytest.mark.parametrize(
     "name",
@@ -28,14 +30,14 @@ def test_make_hands_on_the_name_of_a_configuration_as_it_is(name, tmp_path):
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     (tmp_path / name).write_text("model: x\nrun: 'odd' # in quotes, with a comment\n")
-    (tmp_path / "results" / "odd" / "tables").mkdir(parents=True)
-    (tmp_path / "results" / "odd" / "tables" / "table1.md").write_text("the first table")
-    (tmp_path / "results" / "odd" / "discussion.md").write_text("what it says")
+    (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")
+    write_json(tmp_path / "results" / "odd" / "tables" / "tables.json", [])
+    write_json(tmp_path / "results" / "odd" / "discussion.json", {"sections": [{"heading": "odd", "sentences": []}]})
     for target, given in ((["mirror", f"CONFIG={name}"], {}), ([], {"CONFIG": name})):
         done = run("make", *target, cwd=tmp_path, **given)
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads((tmp_path / "arguments.json").read_text())[-1] == name
-    assert "the first table" in done.stdout and "what it says" in done.stdout
+    assert "Discussion of odd" in done.stdout and "results/odd/report.html" in done.stdout
     assert not (tmp_path / "pwned").exists()
 
 

@@ -90,11 +90,11 @@ def test_every_picture_is_there_and_has_a_text(chromium, any_page):
     entries = read_json(any_page.parent / "figures" / "figures.json")
     with opened(chromium, any_page) as page:
         images = page.locator("figure img")
-        assert [image.get_attribute("alt") for image in images.all()] == [entry["alt"] for entry in entries]
+        assert {image.get_attribute("alt") for image in images.all()} == {entry["alt"] for entry in entries}
         for image in images.all():
             assert image.is_visible()
             assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-        assert page.locator("figcaption").all_inner_texts() == [entry["caption"] for entry in entries]
+        assert sorted(page.locator("figcaption").all_inner_texts()) == sorted(entry["caption"] for entry in entries)
 
 
 def test_cells_are_sorted_by_keyboard_and_by_what_they_are_worth(chromium, odd_page):
@@ -190,8 +190,16 @@ def test_all_text_stands_out_in_both_themes(chromium, any_page, scheme, dark):
 
 def test_markup_is_shown_as_text(chromium, odd_page):
     with opened(chromium, odd_page) as page:
-        assert page.get_by_role("rowheader", name=MARKUP).count() == 1
-        for text in (MARKUP, 'onerror="alert(2)"', "One < two.", "costs & more", "Validation of <b>", "<u>"):
+        assert page.get_by_role("rowheader", name=MARKUP).count() == 2
+        for text in (
+            MARKUP,
+            'onerror="alert(2)"',
+            "One < two.",
+            "costs & more",
+            "Validation of <b>",
+            "<u>",
+            "The <answer>.",
+        ):
             assert page.get_by_text(text).first.is_visible(), text
         assert page.locator("main :is(b, i, u)").count() == 0
         assert page.locator("script").count() == 1
@@ -224,12 +232,25 @@ def test_headings_landmarks_and_links(chromium, any_page):
 def test_the_contents_are_in_their_order(chromium, odd_page):
     with opened(chromium, odd_page) as page:
         assert page.locator("h2").all_inner_texts() == [
-            *("Discussion", "Tables", "Figures", "Every cell", "Data", "What the model reads"),
-            *("Configuration", "Versions", "Number of cells"),
+            *("Result", "Discussion", "The run", "Tables", "Notes", "Figures", "Every cell", "Data"),
+            *("What the model reads", "Configuration", "Versions", "Number of cells"),
         ]
-        assert page.get_by_text("12 texts in both train and test").is_visible()
-        assert page.get_by_text("3 training rows left out").is_visible()
         assert page.locator("tfoot").inner_text().split() == ["all", "10", "2", "3.43"]
+
+
+def test_the_result_is_seen_without_scrolling(chromium, smoke_page):
+    with opened(chromium, smoke_page) as page:
+        for shown in (page.locator(".answer"), page.get_by_text("Table 2. Test accuracy")):
+            box = shown.bounding_box()
+            assert box["y"] + box["height"] < 800
+
+
+def test_a_table_leads_to_its_notes(chromium, odd_page):
+    with opened(chromium, odd_page) as page:
+        page.get_by_role("link", name="2", exact=True).click()
+        note = page.locator("li:target")
+        assert note.inner_text() == "A note of <u>."
+        assert 0 <= note.bounding_box()["y"] < 800
 
 
 def test_the_page_of_a_run_has_its_cells(chromium, smoke_page):

@@ -11,6 +11,7 @@ from finegrid.config.definition import Sample
 from finegrid.evaluation.comparison import ModeComparison, TaskComparison
 from finegrid.evaluation.published import PublishedScore
 from finegrid.reporting import discussion
+from finegrid.reporting.sentences import Sentence
 
 RATES = ("3e-4", "1e-2")
 NUMBER = re.compile(r"(?<![\w.-])[+-]?\d+(?:,\d{3})*(?:\.\d+)?%?(?![\w-])")
@@ -21,26 +22,31 @@ def spellings(value) -> set[str]:
     return {f"{value:{form}}" for form in ("", ",", ".3f", "+.3f", ".0%", ".2%") if form[1:] or isinstance(value, int)}
 
 
-def check(sections: list[discussion.Section], names: list[str]) -> None:
+def check(sentences: list[Sentence], names: list[str]) -> None:
     """Check that every number of every text is one of its figures, and every figure is in its text."""
-    for section in sections:
-        for each in section.sentences:
-            text = each.text
-            for name in [*names, *RATES, "3e-3"]:
-                text = text.replace(name, "")
-            numbers = NUMBER.findall(text)
-            for number in numbers:
-                assert any(number in spellings(figure) for figure in each.figures.values()), (number, each)
-            for name, figure in each.figures.items():
-                assert spellings(figure) & set(numbers), (name, each)
+    for each in sentences:
+        text = each.text
+        for name in [*names, *RATES, "3e-3"]:
+            text = text.replace(name, "")
+        numbers = NUMBER.findall(text)
+        for number in numbers:
+            assert any(number in spellings(figure) for figure in each.figures.values()), (number, each)
+        for name, figure in each.figures.items():
+            assert spellings(figure) & set(numbers), (name, each)
+
+
+def sentences(tasks: list[TaskComparison], published=()) -> list[Sentence]:
+    """Return all sentences, the answer first."""
+    made = discussion.discuss(comparison(tasks), list(published))
+    return [*filter(None, [made.answer]), *(each for section in made.sections for each in section.sentences)]
 
 
 def texts(tasks: list[TaskComparison], published=(), checked=True) -> str:
     """Return all sentences, one a line."""
-    sections = discussion.discuss(comparison(tasks), list(published))
+    made = sentences(tasks, published)
     if checked:
-        check(sections, ["bitfit-head", "bert_tiny"])
-    return "\n".join(each.text for section in sections for each in section.sentences)
+        check(made, ["bitfit-head", "bert_tiny"])
+    return "\n".join(each.text for each in made)
 
 
 def study(bitfit=(0.5, 0.7), head=(0.8, 0.86), full=0.9, lower_is_better=False) -> list[ModeComparison]:
@@ -58,19 +64,21 @@ def study(bitfit=(0.5, 0.7), head=(0.8, 0.86), full=0.9, lower_is_better=False) 
 
 def test_the_gap_is_taken_apart():
     said = texts([task(modes=study())])
-    assert "On the test split, bitfit reaches 0.700 accuracy and full fine-tuning 0.900, a difference of -0.200" in said
-    assert "(95% interval -0.210 to -0.190), with 0.07% of the parameters trained.\nThe difference is beyond" in said
+    assert "With 0.07% of the parameters trained, bitfit reaches 0.700 accuracy on the test split; full" in said
+    assert "; full fine-tuning reaches 0.900.\nThe difference, -0.200 (95% interval -0.210 to -0.190), is" in said
+    assert "is beyond noise (corrected p below 0.001)." in said
     assert "up to 3e-4, the largest in the original study, bitfit reaches 0.500 accuracy on validation, 0.400" in said
     assert "0.400 behind full fine-tuning (0.900)." in said
     assert "With learning rates up to 1e-2, it reaches 0.700: the wider range alone closes 50% of that gap." in said
-    assert "it reaches 0.800: freezing that weight alone accounts for 75% of the gap." in said
+    assert "If the classifier's weight trains too, it reaches 0.800 at learning rates up to 3e-4: freezing" in said
+    assert "freezing that weight alone accounts for 75% of the gap." in said
     assert "Both changes together reach 0.860 and close 90% of the gap." in said
-    assert "adds up to more than that" in said
-    assert "With one seed, nothing here shows how much these scores vary." in said
+    assert "The two shares add up to more than that: the effects overlap." in said
+    assert "With one seed, nothing here shows how much these scores vary from seed to seed." in said
 
 
 def test_changes_that_help_each_other():
-    assert "adds up to less than that" in texts([task(modes=study(head=(0.55, 0.85)))])
+    assert "add up to less than that: each change helps the other." in texts([task(modes=study(head=(0.55, 0.85)))])
 
 
 @pytest.mark.parametrize(
@@ -81,9 +89,9 @@ def test_changes_that_help_each_other():
         ((0.5, 0.7), (0.8, None), ["wider range alone closes 50%", "accounts for 75%"], ["Both changes"]),
         ((0.5, 0.7), (None, 0.86), ["wider range alone closes 50%"], ["classifier's weight", "Both changes"]),
         # A change that closes nothing gets no share, and nothing is said of what it needs.
-        ((0.5, 0.7), (0.42, 0.75), ["it reaches 0.420", "accounts for none of the gap"], ["-20%", "helps", "adds up"]),
+        ((0.5, 0.7), (0.42, 0.75), ["it reaches 0.420", "accounts for none of the gap"], ["-20%", "helps", "add up"]),
         # The scores add up; rounded shares need not.
-        ((0.5, 0.6334), (0.6334, 0.7668), ["closes 33%", "accounts for 33%", "close 67%"], ["adds up"]),
+        ((0.5, 0.6334), (0.6334, 0.7668), ["closes 33%", "accounts for 33%", "close 67%"], ["add up"]),
         ((0.5, 0.95), (0.8, 0.86), ["wider range alone closes all of that gap"], ["112%"]),
     ],
 )
@@ -105,8 +113,8 @@ def test_the_largest_rate_is_one_that_did_not_diverge():
 def test_lower_may_be_better():
     modes = study(bitfit=(0.9, 0.7), head=(0.6, 0.5), full=0.4, lower_is_better=True)
     said = texts([task(modes=modes, metrics=["mean_squared_error"])])
-    assert "bitfit reaches 0.700 mean squared error and full fine-tuning 0.400" in said
-    assert "a difference of +0.300, where lower is better (95% interval" in said
+    assert "bitfit reaches 0.700 mean squared error on the test split; full fine-tuning reaches 0.400." in said
+    assert "The difference, +0.300 (lower is better; 95% interval" in said
     assert "reaches 0.900 mean squared error on validation, 0.500 behind full fine-tuning (0.400)" in said
     assert "wider range alone closes 40%" in said
     assert "Both changes together reach 0.500 and close 80%" in said
@@ -125,15 +133,15 @@ def test_disagreement_of_interval_and_p_is_mentioned(interval, p, expected):
     made = task(modes=[mode("full"), mode("lora", 0.87)])
     made = changed(made, "pairs.0.interval", interval)
     made = changed(made, "pairs.0.within_noise", expected.startswith("is within"))
-    assert f"The difference {expected}" in texts([changed(made, "pairs.0.rows.p_holm", p)])
+    assert f"), {expected}" in texts([changed(made, "pairs.0.rows.p_holm", p)])
 
 
 @pytest.mark.parametrize(
     ("seeds", "expected"),
     [
-        (5, "There are 5 seeds; a permutation test over so few cannot give a p below 0.062.\n"),
-        (6, "There are 6 seeds.\n"),
-        (12, "There are 12 seeds.\n"),
+        (5, "Scores are means over 5 seeds, too few for a permutation test over them to give a p below 0.062.\n"),
+        (6, "Scores are means over 6 seeds.\n"),
+        (12, "Scores are means over 12 seeds.\n"),
     ],
 )
 def test_seeds_are_counted(seeds, expected):
@@ -146,7 +154,7 @@ def test_seeds_are_counted(seeds, expected):
         (study()[1:], ["full fine-tuning", "gap"]),
         (study()[:1] + study()[2:], ["the gap", "wider range"]),
         (study()[:2], ["classifier's weight", "Both changes"]),
-        ([mode("full", None), *study()[1:]], ["the gap", "a difference"]),
+        ([mode("full", None), *study()[1:]], ["the gap", "The difference"]),
         (study(bitfit=(0.895, 0.9)), ["wider range", "Both changes"]),
         ([study()[0], mode("bitfit", 0.6, seeds=(0,), rates=("1e-3",))], ["original study"]),
         ([study()[0], mode("bitfit", 0.6, seeds=(0,), rates=("3e-4",))], ["wider range"]),
@@ -160,20 +168,20 @@ def test_without_evidence_there_is_silence(modes, silent):
 
 def test_nothing_to_say_is_no_section():
     quiet = changed(mode("a_b", 0.5), "chosen.edges", ())
-    assert discussion.discuss(comparison([task(modes=[quiet])]), []) == []
+    assert discussion.discuss(comparison([task(modes=[quiet])]), []).sections == ()
 
 
 def test_noise_and_hidden_tests_are_mentioned():
     said = texts([task("mrpc", [mode("full", 0.8), mode("lora", 0.795)], test="hidden")])
-    assert "On validation, which also chose the settings, lora reaches" in said
-    assert "The difference is within noise (corrected p 0.400)." in said
-    assert "There are 3 seeds; a permutation test over so few cannot give a p below 0.250." in said
+    assert "lora reaches 0.805 accuracy on validation, which also chose the settings; full" in said
+    assert "is within noise (corrected p 0.400)." in said
+    assert "Scores are means over 3 seeds, too few for a permutation test over them to give a p below 0.250." in said
 
 
 def test_diverged_cells_and_edges_are_mentioned():
     said = texts([task()])
-    assert "6 of 18 cells diverged." in said
-    assert "The learning rate chosen for full and bitfit is at the edge of the grid" in said
+    assert "Training diverged in 6 of 18 cells." in said
+    assert "The learning rate chosen for full and bitfit is at the edge of the grid, so a better one may" in said
     third = texts([task(modes=[*task().modes, mode("lora", 0.7)])])
     assert "The learning rate chosen for full, bitfit and lora is" in third
 
@@ -195,7 +203,7 @@ def test_published_scores_stand_beside_those_of_their_split_and_metric():
     assert "Published accuracy of bitfit on test: 0.620 to 0.640 (2 sources); this run: 0.640." in said
     assert "Published accuracy of full fine-tuning on validation: 0.900 (one source); this run: 0.890." in said
     assert said.count("Published") == 2
-    assert "are for m, this run's for bert_tiny (test rows: official test split): they are for orientation" in said
+    assert "are for m, this run's for bert_tiny (test rows: official test split), so they are for orientation" in said
     assert "Published" not in texts([task(test="hidden")], [published()])
     assert "0.620 to 0.640 (one source)" in texts([task()], [published(), published(value=0.64)])
 
@@ -207,11 +215,11 @@ def test_rows_that_differ_from_the_published_are_mentioned():
     said = texts([held_out], [same])
     assert "are for bert_tiny, this run's for the same model (test rows: held out of the official training" in said
     sampled = task(sample=Sample(train=20_000, test=25_000))
-    expected = "(test rows: 25,000 drawn from the official test split; training rows: a sample): they are"
+    expected = "(a sample of 25,000 test rows, official test split; a sample of the training rows), so they are"
     assert expected in texts([sampled], [same])
     # Unchecked, as the origin of the rows holds a number that is no figure.
     hidden = texts([task(test="hidden")], [published(split="validation")], checked=False)
-    assert "(validation rows: 20% held out of it): they are" in hidden
+    assert "(validation rows: 20% held out of it), so they are" in hidden
 
 
 SCORES = st.floats(0, 1) | st.none()
@@ -235,4 +243,4 @@ def test_every_number_is_a_figure(bitfit, head, full, test, metric, values, samp
     scores = [
         published(value=value, metric=metric, split=split) for value in values for split in ("validation", "test")
     ]
-    check(discussion.discuss(comparison([made]), scores), ["bitfit-head", "bert_tiny"])
+    check(sentences([made], scores), ["bitfit-head", "bert_tiny"])

@@ -154,6 +154,6 @@ def test_the_tree_names_what_is_there():
     assert rooms == {path.parent.name for path in finegrid.glob("*/__init__.py")}
     rules = {path.name for path in (REPOSITORY / "workflow" / "rules").iterdir()}
     assert set(re.findall(r"\w+\.smk", tree)) == rules - {"common.smk", "configuration.smk"}
-    (verbs,) = re.findall(r"^scripts/ .*?: (.*); and progress$", tree, re.MULTILINE)
+    (verbs,) = re.findall(r"^scripts/ .*?: (.*); and show, progress$", tree, re.MULTILINE)
     scripts = {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
-    assert {*verbs.split(", "), "progress"} == scripts
+    assert {*verbs.split(", "), "show", "progress"} == scripts

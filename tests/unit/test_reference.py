@@ -39,9 +39,16 @@ def test_its_tables_follow_from_its_numbers(comparison):
 
 
 def test_its_discussion_follows_from_its_numbers(comparison):
-    sections = discussion_of(comparison, PUBLISHED)
-    assert read_json(REFERENCE / "discussion.json") == [as_json(section) for section in sections]
-    assert (REFERENCE / "discussion.md").read_text(encoding="utf-8") == discuss.markdown(sections)
+    discussion = discussion_of(comparison, PUBLISHED)
+    assert read_json(REFERENCE / "discussion.json") == as_json(discussion)
+    assert (REFERENCE / "discussion.md").read_text(encoding="utf-8") == discuss.markdown(discussion)
+
+
+def said(comparison: Comparison) -> set[str]:
+    """Return all sentences of the discussion."""
+    discussion = discussion_of(comparison, PUBLISHED)
+    sentences = [sentence for section in discussion.sections for sentence in section.sentences]
+    return {sentence.text for sentence in (discussion.answer, *sentences)}
 
 
 def test_its_figures_and_report_are_there(comparison):
@@ -49,9 +56,8 @@ def test_its_figures_and_report_are_there(comparison):
     expected = {f"{name}.{suffix}" for name in names for suffix in figures.FORMATS}
     assert {path.name for path in (REFERENCE / "figures").iterdir()} == expected | {"figures.json"}
     report = (REFERENCE / "report.html").read_text(encoding="utf-8")
-    for section in discussion_of(comparison, PUBLISHED):
-        for sentence in section.sentences:
-            assert sentence.text.replace("'", "&#39;") in report
+    for sentence in said(comparison):
+        assert sentence.replace("'", "&#39;") in report
 
 
 @pytest.mark.parametrize("name", ["table2", "table3"])
@@ -62,6 +68,5 @@ def test_the_readme_shows_its_tables(name):
 
 def test_the_readme_quotes_its_discussion(comparison):
     quoted = [line.removeprefix("> ") for line in README.splitlines() if line.startswith("> ")]
-    said = {sentence.text for section in discussion_of(comparison, PUBLISHED) for sentence in section.sentences}
     assert quoted
-    assert set(quoted) <= said
+    assert set(quoted) <= said(comparison)

@@ -7,7 +7,7 @@ import pytest
 import report
 from comparisons import comparison, mode_of, task
 from conftest import run
-from report_files import CELLS, MARKUP, MODE, TASK, odd_comparison, write_report_files
+from report_files import BOTH, CELLS, MARKUP, MODE, TASK, odd_comparison, write_report_files
 
 from finegrid.errors import InputError
 from finegrid.files import write_json
@@ -24,7 +24,31 @@ def test_no_markup_of_the_run_becomes_markup_of_the_page(tmp_path):
 
 
 def test_where_nothing_is_discussed_nothing_is_shown_of_it(tmp_path):
-    assert "iscussion" not in write_report_files(tmp_path, discussion=False).read_text(encoding="utf-8")
+    text = write_report_files(tmp_path, discussion=False).read_text(encoding="utf-8")
+    assert "iscussion" not in text and 'class="answer"' not in text
+
+
+def test_it_begins_with_the_result_and_shows_it_once(tmp_path):
+    text = write_report_files(tmp_path).read_text(encoding="utf-8")
+    result, _, rest = text.partition('<main id="content"')[2].partition("</section>")
+    for shown in ("The &lt;answer&gt;.", "Table 2. Test", f'alt="A &#34;dot&#34; for heatmap_{TASK}"'):
+        assert shown in result and shown not in rest, shown
+    for shown in ("Table 1. Validation", 'alt="A &#34;dot&#34; for costs"'):
+        assert shown in rest and shown not in result, shown
+
+
+def test_each_note_is_there_once_and_its_tables_link_it(tmp_path):
+    text = write_report_files(tmp_path).read_text(encoding="utf-8")
+    assert text.count(BOTH) == 1
+    assert re.findall(r'<li id="note-(\d)">(.*)</li>', text) == [("1", BOTH), ("2", "A note of &lt;u&gt;.")]
+    links = [re.findall('href="#note-(.)"', each) for each in re.findall(r">Notes? (<a href=.*)</p>", text)]
+    assert links == [["1"], ["1", "2"]]
+
+
+def test_several_tasks_begin_with_figures_of_all():
+    several = comparison([task("one"), task("two")])
+    assert report_page.result_figures(several) == {"parameters", "retention"}
+    assert report_page.result_figures(odd_comparison()) == {"parameters", f"heatmap_{TASK}"}
 
 
 def test_the_page_asks_for_nothing_outside_it(tmp_path):

@@ -1,12 +1,11 @@
 """What the numbers of a run say, in sentences, each with the figures that it states; no evidence, no sentence."""
 
-from string import Formatter
-
 from finegrid.config.metrics import METRICS
-from finegrid.config.types import Record
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, SettingScore, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.evaluation.published import PublishedScore, rows_for
+from finegrid.reporting.answer import answer
+from finegrid.reporting.sentences import Discussion, Section, Sentence, sentence
 
 # The largest learning rate of the original study, which found that BitFit fails on small models.
 STUDYS_LARGEST = "3e-4"
@@ -16,22 +15,8 @@ SMALLEST_GAP = 0.01
 SIGNIFICANT = 0.05
 
 
-class Sentence(Record):
-    """A sentence, and the numbers that it states, unrounded."""
-
-    text: str
-    figures: dict[str, int | float]
-
-
-class Section(Record):
-    """A section of discussion.json: what is said of a task."""
-
-    heading: str
-    sentences: tuple[Sentence, ...]
-
-
-def discuss(comparison: Comparison, published: list[PublishedScore]) -> list[Section]:
-    """Return the discussion: a section for each task that there is something to say about."""
+def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussion:
+    """Return the discussion: the answer, and a section for each task that there is something to say about."""
     sections = []
     for task in comparison.tasks:
         sentences = [
@@ -42,14 +27,7 @@ def discuss(comparison: Comparison, published: list[PublishedScore]) -> list[Sec
         ]
         if sentences:
             sections.append(Section(heading=task.name, sentences=sentences))
-    return sections
-
-
-def sentence(template: str, **values) -> Sentence:
-    """Fill in a template; the sentence's figures are the numbers that the template asks for."""
-    stated = [name for _, name, _, _ in Formatter().parse(template) if name]
-    figures = {name: values[name] for name in stated if isinstance(values[name], int | float)}
-    return Sentence(text=template.format(**values), figures=figures)
+    return Discussion(answer=answer(comparison), sections=sections)
 
 
 def distance_from_full(task: TaskComparison) -> list[Sentence]:
@@ -62,23 +40,23 @@ def distance_from_full(task: TaskComparison) -> list[Sentence]:
         score, full = (getattr(task.mode(name).chosen, pair.split)[pair.metric] for name in (pair.mode, "full"))
         sentences += [
             sentence(
-                "On {where}, {mode} reaches {score:.3f} {metric} and full fine-tuning {full:.3f}, a difference of "
-                "{difference:+.3f}{direction} ({level:.0%} interval {low:+.3f} to {high:+.3f}), with {share:.2%} of "
-                "the parameters trained.",
-                where="the test split" if pair.split == "test" else "validation, which also chose the settings",
+                "With {share:.2%} of the parameters trained, {mode} reaches {score:.3f} {metric} on {where}; full "
+                "fine-tuning reaches {full:.3f}.",
+                share=mode.trainable.total / mode.parameters,
                 mode=pair.mode,
-                metric=display_name(pair.metric),
                 score=score.mean,
+                metric=display_name(pair.metric),
+                where="the test split" if pair.split == "test" else "validation, which also chose the settings",
                 full=full.mean,
+            ),
+            sentence(
+                "The difference, {difference:+.3f} ({direction}{level:.0%} interval {low:+.3f} to {high:+.3f}), is "
+                "{verdict} noise (corrected p {below}{p:.3f}{unless}).",
                 difference=pair.delta,
-                direction="" if METRICS[task.metric].higher_is_better else ", where lower is better",
+                direction="" if METRICS[task.metric].higher_is_better else "lower is better; ",
                 level=0.95,
                 low=pair.interval[0],
                 high=pair.interval[1],
-                share=mode.trainable.total / mode.parameters,
-            ),
-            sentence(
-                "The difference is {verdict} noise (corrected p {below}{p:.3f}{unless}).",
                 verdict="within" if pair.within_noise else "beyond",
                 below="below " if p < 0.001 else "",  # three decimals do not show a smaller p
                 p=max(p, 0.001),
@@ -136,7 +114,7 @@ def explain_the_gap(task: TaskComparison) -> list[Sentence]:
         closed.append(lead(task, with_head, narrow) / gap)
         sentences.append(
             sentence(
-                "At learning rates up to {rate}, but with the classifier's weight trained too, it reaches {score:.3f}: "
+                "If the classifier's weight trains too, it reaches {score:.3f} at learning rates up to {rate}: "
                 f"freezing that weight alone accounts for {portion(closed[-1])} of the gap.",
                 rate=STUDYS_LARGEST,
                 score=with_head.validation.mean,
@@ -162,9 +140,9 @@ def of_both(score: float, share: float, alone: list[float], gap: float) -> list[
     if min(alone) > 0 and abs(overlap) * gap >= SMALLEST_GAP:
         sentences.append(
             sentence(
-                "What each closes alone adds up to more than that: their effects overlap."
+                "The two shares add up to more than that: the effects overlap."
                 if overlap > 0
-                else "What each closes alone adds up to less than that: each helps the other."
+                else "The two shares add up to less than that: each change helps the other."
             )
         )
     return sentences
@@ -242,15 +220,15 @@ def published_protocol(comparison: Comparison, task: TaskComparison, used: list[
         return []
     return [
         sentence(
-            "The published scores are for {theirs}, this run's for {ours} ({split} rows: "
-            + ("{rows:,} drawn from the {origin}" if split in sampled else "{origin}")
-            + "{trained}): they are for orientation only.",
+            "The published scores are for {theirs}, this run's for {ours} ("
+            + ("a sample of {rows:,} {split} rows, {origin}" if split in sampled else "{split} rows: {origin}")
+            + "{trained}), so they are for orientation only.",
             theirs=" and ".join(sorted(models)),
             ours="the same model" if models == {ours} else ours,
             split=split,
             rows=rows.rows,
             origin=rows.origin,
-            trained="; training rows: a sample" if "train" in sampled else "",
+            trained="; a sample of the training rows" if "train" in sampled else "",
         )
     ]
 
@@ -267,7 +245,7 @@ def caveats(task: TaskComparison) -> list[Sentence]:
         if at_edge:
             sentences.append(
                 sentence(
-                    "The {axis} chosen for {modes} is at the edge of the grid: a better one may lie beyond it.",
+                    "The {axis} chosen for {modes} is at the edge of the grid, so a better one may lie beyond it.",
                     axis=axis,
                     modes=" and ".join(filter(None, [", ".join(at_edge[:-1]), at_edge[-1]])),
                 )
@@ -276,7 +254,9 @@ def caveats(task: TaskComparison) -> list[Sentence]:
     cells = [cell for mode in task.modes for cell in mode.cells]
     diverged = sum(cell.status == "diverged" for cell in cells)
     if diverged:
-        sentences.append(sentence("{diverged} of {cells} cells diverged.", diverged=diverged, cells=len(cells)))
+        sentences.append(
+            sentence("Training diverged in {diverged} of {cells} cells.", diverged=diverged, cells=len(cells))
+        )
     return sentences
 
 
@@ -284,9 +264,9 @@ def number_of_seeds(task: TaskComparison) -> list[Sentence]:
     """Say how many seeds a chosen setting has, and what they cannot show."""
     count = next((len(mode.plan.seeds) for mode in task.modes if mode.chosen), 0)
     if count == 1:
-        return [sentence("With one seed, nothing here shows how much these scores vary.")]
+        return [sentence("With one seed, nothing here shows how much these scores vary from seed to seed.")]
     if not count or not task.pairs:
         return []
     least = 2 / 2**count  # the smallest p of an exact two-sided permutation test
-    few = "; a permutation test over so few cannot give a p below {least:.3f}" if least > SIGNIFICANT else ""
-    return [sentence("There are {count} seeds" + few + ".", count=count, least=least)]
+    few = ", too few for a permutation test over them to give a p below {least:.3f}" if least > SIGNIFICANT else ""
+    return [sentence("Scores are means over {count} seeds" + few + ".", count=count, least=least)]

@@ -1,12 +1,13 @@
 """Footnotes of the tables: protocol, data, edges of the grid, diverged and missing cells, tests of differences."""
 
 from finegrid.config.cell import Cell
-from finegrid.config.definition import Model
 from finegrid.evaluation.comparison import Comparison, MissingCells
 from finegrid.evaluation.metrics import display_name
 from finegrid.records import DataStats
 
 LISTED = 10  # missing cells, or files, named in a note
+# The tests of a difference, as a sentence names them.
+IN_WORDS = {"McNemar, exact": "McNemar's exact test", "paired bootstrap": "a paired bootstrap"}
 
 
 def plural(count: int, noun: str) -> str:
@@ -14,32 +15,30 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def capitalized(text: str) -> str:
-    """Return a sentence with its first letter in upper case, and the others as they are."""
-    return text[:1].upper() + text[1:]
-
-
-def model(model: Model) -> str:
-    """Name a model and where it comes from."""
-    return f"{model.name} ({model.repo or model.source})"
-
-
 def protocol(comparison: Comparison) -> list[str]:
     """Say what the numbers are of: the model, the data, the training, and how settings are chosen."""
-    notes = [f"Model: {model(comparison.model)}."]
+    return [
+        *model_and_data(comparison),
+        f"Training: {plural(comparison.tasks[0].training.epochs, 'epoch')}.",
+        seeds(comparison),
+        "Validation chose the learning rate and the batch size; only the chosen setting was tested.",
+    ]
+
+
+def model_and_data(comparison: Comparison) -> list[str]:
+    """Name the model, and the rows of each task, each with where it comes from."""
+    model = comparison.model
+    notes = [f"Model: {model.name} ({model.repo or model.source})."]
     for task in comparison.tasks:
         splits, hidden = task.data.splits, task.data.splits.hidden.rows
         rows_hidden = f"{hidden:,} more" if splits.test.rows else plural(hidden, "row")
         notes.append(
             f"Data: {task.name} ({task.task.source}): {splits.train.rows:,} training, {splits.validation.rows:,} "
             f"validation and {splits.test.rows:,} test rows of at most {task.task.max_length} tokens. "
-            f"Validation: {splits.validation.origin}. Test: {splits.test.origin}"
+            f"Validation rows: {splits.validation.origin}. Test rows: {splits.test.origin}"
             + (f"; the labels of {rows_hidden} are hidden." if hidden else ".")
             + labels(task.data)
         )
-    epochs = comparison.tasks[0].training.epochs
-    notes.append(f"Training: {plural(epochs, 'epoch')}; {seeds(comparison)}.")
-    notes.append("Validation chooses the learning rate and the batch size; only the chosen setting is tested.")
     return notes
 
 
@@ -56,8 +55,8 @@ def seeds(comparison: Comparison) -> str:
     """Say which seeds there are, and what a single one cannot show."""
     seeds = comparison.tasks[0].modes[0].plan.seeds
     if len(seeds) == 1:
-        return f"with one seed ({seeds[0]}), nothing here shows how much scores vary"
-    return f"scores are means over seeds {', '.join(map(str, seeds))}"
+        return f"Seeds: one ({seeds[0]}), so nothing here shows how much scores vary from seed to seed."
+    return f"Seeds: scores are means over seeds {', '.join(map(str, seeds))}."
 
 
 def data(comparison: Comparison) -> list[str]:
@@ -66,12 +65,12 @@ def data(comparison: Comparison) -> list[str]:
     for task in comparison.tasks:
         facts, splits = [], task.data.splits.items()
         truncated = [
-            f"{plural(split.truncated_rows, 'text')} in {name} ({percent(split.truncated_share)})"
+            f"{split.truncated_rows:,} in {name} ({percent(split.truncated_share)})"
             for name, split in splits
             if split.truncated_rows
         ]
         if truncated:
-            facts.append(f"{', '.join(truncated)} truncated to {task.task.max_length} tokens")
+            facts.append(f"texts truncated to {task.task.max_length} tokens: {', '.join(truncated)}")
         facts += [f"{plural(split.empty_texts, 'empty text')} in {name}" for name, split in splits if split.empty_texts]
         facts = [*dropped(task.data), *facts, *repeated(task.data)]
         if facts:
@@ -121,7 +120,7 @@ def warnings(comparison: Comparison) -> list[str]:
         if diverged:
             notes.append(f"Diverged: {name}: {diverged:,} of {plural(len(mode.cells), 'cell')}.")
     extend = [
-        f"Edge of the grid: {'; '.join(names)}: {message}. To extend it: `{change}`."
+        f"Edge of the grid: {'; '.join(names)}: {message}. To extend the grid: `{change}`."
         for (message, change), names in edges.items()
     ]
     return [*extend, *notes]
@@ -149,8 +148,8 @@ def setting(cell: Cell) -> str:
 def test(comparison: Comparison) -> list[str]:
     """Say how to read the intervals of test scores, and the differences to other modes."""
     return [
-        "95% intervals: Wilson's for accuracy, otherwise a bootstrap over the test rows. They show how much scores "
-        "would vary over test splits of this size, not over seeds.",
+        "95% intervals of scores: Wilson's for accuracy, a bootstrap over the test rows otherwise. They show how much "
+        "a score would vary over test splits of this size, not over seeds.",
         *differences(comparison),
     ]
 
@@ -160,15 +159,15 @@ def differences(comparison: Comparison) -> list[str]:
     pairs = [pair for task in comparison.tasks for pair in task.pairs]
     if not pairs:
         return []
-    methods = list(dict.fromkeys(pair.rows.method for pair in pairs))
+    methods = dict.fromkeys(IN_WORDS[pair.rows.method] for pair in pairs)
     combined = (
         " The p-values of the seeds are combined by Rüger's method: the middle one, times the number of seeds over its "
         "rank."
     ) * any(len(pair.rows.per_seed) > 1 for pair in pairs)
     notes = [
-        f"Differences: 95% interval by {pairs[0].interval_method}; p by {' or '.join(methods)}; Holm's correction "
-        f"covers {plural(len(pairs), 'comparison')} in this run.{combined} Within noise: the interval contains 0 or "
-        "the corrected p is above 0.05."
+        f"Differences between modes: 95% interval by {pairs[0].interval_method}; p by {' or '.join(methods)}; Holm's "
+        f"correction covers {plural(len(pairs), 'comparison')} in this run.{combined} Within noise: the interval "
+        "contains 0 or the corrected p is above 0.05."
     ]
     over_seeds = [pair.over_seeds.n for pair in pairs if pair.over_seeds]
     if over_seeds:

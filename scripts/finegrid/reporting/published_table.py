@@ -46,10 +46,10 @@ def table(comparison: Comparison, published: list[PublishedScore]) -> Table:
             "published", "Published", "Published scores", [], [], ["No published scores are known for these tasks."]
         )
     notes = [
-        f"This run: {footnotes.model(comparison.model)}; {footnotes.seeds(comparison)}.",
-        *map(about_task, comparison.tasks),
+        *footnotes.model_and_data(comparison),
+        footnotes.seeds(comparison),
         *map(about_source, sources.values()),
-        "Published scores may come from other models, data or test rows: they are for orientation, not a test.",
+        "Published scores may come from other models, data or test rows: they are for orientation only.",
     ]
     return Table("published", "Published", "This run beside published scores", records, exact, notes)
 
@@ -120,15 +120,6 @@ def exact_rows(task: TaskComparison, metric: str, row: Row) -> list[dict]:
         for split, score in (("validation", row.validation), ("test", row.test))
         if score
     ]
-
-
-def about_task(task: TaskComparison) -> str:
-    """Say what this run's scores on a task are of."""
-    splits = task.data.splits
-    return (
-        f"{task.name}: {splits.train.rows:,} training rows of at most {task.task.max_length} tokens; "
-        f"validation: {splits.validation.origin}; test: {splits.test.origin}."
-    )
 
 
 def about_source(score: PublishedScore) -> str:

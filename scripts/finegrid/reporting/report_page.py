@@ -15,16 +15,23 @@ from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import CellScore, Comparison, ModeComparison, TaskComparison
 from finegrid.files import read_json
 from finegrid.records import SplitStats
-from finegrid.reporting import footnotes
-from finegrid.reporting.discussion import Section
 from finegrid.reporting.figures import FigureEntry
 from finegrid.reporting.layout import ShownTable
 from finegrid.reporting.model_inputs import InputsPage
 from finegrid.reporting.pages import TEMPLATES, render
+from finegrid.reporting.sentences import Discussion
 from finegrid.sealed import read_as, read_record
 
+RESULT_TABLE = "table2"
 # Packages behind the tables, figures and this page; those behind the training are in the comparison.
 PACKAGES = ["snakemake", "datasets", "tokenizers", "scikit-learn", "scipy", "statsmodels", "pandas", "matplotlib"]
+
+
+class NotedTable(NamedTuple):
+    """A table, and which of the page's notes are its own."""
+
+    table: ShownTable
+    notes: list[int]  # numbers in the section of notes, from 1
 
 
 class Figure(NamedTuple):
@@ -63,7 +70,6 @@ class DataPage(NamedTuple):
     source: str
     max_length: int
     splits: list[tuple[str, SplitStats]]  # those that have rows
-    notes: list[str]
 
 
 class Count(NamedTuple):
@@ -79,12 +85,15 @@ class Count(NamedTuple):
 
 
 class ReportPage(NamedTuple):
-    """All that the page shows."""
+    """All that the page shows; `result` is what it begins with, in place of the other tables and figures."""
 
     comparison: Comparison
     modes: list[str]
-    discussion: list[Section]
-    tables: list[ShownTable]
+    discussion: Discussion
+    result_tables: list[NotedTable]
+    result_figures: list[Figure]
+    tables: list[NotedTable]
+    notes: list[str]  # each once, whichever tables it belongs to
     figures: list[Figure]
     grid: Grid
     data: list[DataPage]
@@ -100,12 +109,17 @@ def gather(run_folder: Path, configuration) -> ReportPage:
     `configuration` is the run's configuration as plain data. Raises InputError if a file is missing or not as expected.
     """
     comparison = read_record(Comparison, run_folder / "comparison.json")
+    tables, notes = numbered(read_list(ShownTable, run_folder / "tables" / "tables.json"))
+    drawn, first = figures(run_folder / "figures"), result_figures(comparison)
     return ReportPage(
         comparison=comparison,
         modes=list(dict.fromkeys(mode.name for _, mode in comparison.rows())),
-        discussion=read_list(Section, run_folder / "discussion.json"),
-        tables=read_list(ShownTable, run_folder / "tables" / "tables.json"),
-        figures=figures(run_folder / "figures"),
+        discussion=read_record(Discussion, run_folder / "discussion.json"),
+        result_tables=[each for each in tables if each.table.name == RESULT_TABLE],
+        result_figures=[figure for figure in drawn if figure.entry.name in first],
+        tables=[each for each in tables if each.table.name != RESULT_TABLE],
+        notes=notes,
+        figures=[figure for figure in drawn if figure.entry.name not in first],
         grid=grid(comparison),
         data=[data(task) for task in comparison.tasks],
         inputs=[read_record(InputsPage, run_folder / "inputs" / f"{task.name}.json") for task in comparison.tasks],
@@ -113,6 +127,19 @@ def gather(run_folder: Path, configuration) -> ReportPage:
         packages=installed_versions(),
         counts=[count(task, mode) for task, mode in comparison.rows()],
     )
+
+
+def numbered(tables: list[ShownTable]) -> tuple[list[NotedTable], list[str]]:
+    """Return tables with the numbers of their notes, and the notes in that order: first those of the first table."""
+    in_order = sorted(tables, key=lambda table: table.name != RESULT_TABLE)
+    notes = list(dict.fromkeys(note for table in in_order for note in table.notes))
+    return [NotedTable(table, sorted(notes.index(note) + 1 for note in table.notes)) for table in tables], notes
+
+
+def result_figures(comparison: Comparison) -> set[str]:
+    """Name the figures that the page begins with. Heat maps of several tasks would be too many."""
+    [first, *others] = comparison.tasks
+    return {"parameters", "retention" if others else f"heatmap_{first.name}"}
 
 
 def installed_versions() -> dict[str, str]:
@@ -181,7 +208,6 @@ def data(task: TaskComparison) -> DataPage:
         source=task.task.source,
         max_length=task.task.max_length,
         splits=[(name, split) for name, split in task.data.splits.items() if split.rows],
-        notes=[*footnotes.repeated(task.data), *footnotes.dropped(task.data)],
     )
 
 

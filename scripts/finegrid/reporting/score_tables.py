@@ -143,7 +143,7 @@ def learning_rates(comparison: Comparison) -> Table:
         for task, mode in comparison.rows()
     ]
     caption = f"Best validation {footnotes.metric_name(comparison)} at each learning rate"
-    notes = [f"{footnotes.capitalized(footnotes.seeds(comparison))}.", *footnotes.warnings(comparison)]
+    notes = [footnotes.seeds(comparison), *footnotes.warnings(comparison)]
     return Table("table3", "Table 3", caption, records, records, notes)
 
 

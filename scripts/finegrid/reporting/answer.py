@@ -1,0 +1,96 @@
+"""The answer of a run in one sentence, with which the report begins."""
+
+from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, TaskComparison
+from finegrid.evaluation.metrics import display_name, signed_score
+from finegrid.reporting.footnotes import plural
+from finegrid.reporting.score_tables import mean_score
+from finegrid.reporting.sentences import Sentence, sentence
+
+
+def answer(comparison: Comparison) -> Sentence | None:
+    """Return what the modes reach on the task or, of several tasks, on how many each keeps up; None without a score."""
+    tasks = [task for task in comparison.tasks if any(mode.chosen for mode in task.modes)]
+    if len(comparison.tasks) == 1:
+        return of_task(tasks[0]) if tasks else None
+    return over_tasks(tasks)
+
+
+def of_task(task: TaskComparison) -> Sentence:
+    """Return the score of each mode: that of full fine-tuning first, then from the best to the worst."""
+    modes = sorted(
+        (mode for mode in task.modes if mode.chosen),
+        key=lambda mode: (mode.name != "full", -signed_score(task.metric, mean_score(task, mode))),
+    )
+    parts, values = [], {}
+    for index, mode in enumerate(modes):
+        values |= {
+            f"mode{index}": "full fine-tuning" if mode.name == "full" else mode.name,
+            f"score{index}": mean_score(task, mode),
+            f"share{index}": mode.trainable.total / mode.parameters,
+        }
+        verb_and_metric = ("reaches ", " {metric}") if index == 0 else ("", "")
+        part = "{mode#} " + "{score#:.3f}".join(verb_and_metric)
+        if mode.name != "full":
+            training = "{share#:.2%} of the parameters trained" if "{share" not in "".join(parts) else "{share#:.2%}"
+            part += f" ({training}{distance(task, mode)})"
+        values[f"distance{index}"] = abs(pair.delta) if (pair := to_full(task, mode)) else None
+        parts.append(part.replace("#", str(index)))
+    diverged = [mode.name for mode in task.modes if not mode.chosen]
+    return sentence(
+        "On {where}, " + listed(parts) + ("; {diverged} diverged at every setting" if diverged else "") + ".",
+        where=f"the test split of {task.name}" if task.tested else f"validation rows of {task.name}",
+        metric=display_name(task.metric),
+        diverged=listed(diverged),
+        **values,
+    )
+
+
+def to_full(task: TaskComparison, mode: ModeComparison) -> Pair | None:
+    """Return the comparison of a mode with full fine-tuning, if there is one."""
+    return next((pair for pair in task.pairs if (pair.mode, pair.against) == (mode.name, "full")), None)
+
+
+def distance(task: TaskComparison, mode: ModeComparison) -> str:
+    """Say how far a mode is from full fine-tuning, with its number as the placeholder {distance#}."""
+    pair = to_full(task, mode)
+    if pair is None:
+        return ""
+    if pair.within_noise:
+        return ", a difference within noise"
+    return f", {{distance#:.3f}} {'better' if better(pair) else 'worse'}, beyond noise"
+
+
+def better(pair: Pair) -> bool:
+    """Whether the first mode of a pair has the better score."""
+    return signed_score(pair.metric, pair.delta) > 0
+
+
+def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
+    """Count the tasks on which each mode is worse than full fine-tuning, as good within noise, or better.
+
+    None if no mode is compared with full fine-tuning.
+    """
+    verdicts: dict[str, list[str]] = {}
+    for task in tasks:
+        for pair in task.pairs:
+            if pair.against == "full":
+                verdict = "within noise of it" if pair.within_noise else "better" if better(pair) else "worse"
+                verdicts.setdefault(pair.mode, []).append(verdict)
+    if not verdicts:
+        return None
+    parts, values = [], {}
+    for index, (mode, found) in enumerate(verdicts.items()):
+        counts = []
+        for verdict in ("worse", "within noise of it", "better"):
+            if verdict in found:
+                name = f"count{index}_{len(counts)}"
+                values[name] = found.count(verdict)
+                counts.append(f"{verdict} on {{{name}}}")
+        values |= {f"mode{index}": mode, f"tasks{index}": len(found)}
+        parts.append(f"{{mode{index}}} is {listed(counts)} of {{tasks{index}}} {plural(len(found), 'task').split()[1]}")
+    return sentence("Compared with full fine-tuning, " + "; ".join(parts) + ".", **values)
+
+
+def listed(parts: list[str]) -> str:
+    """Return a list in words: `a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

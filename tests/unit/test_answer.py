@@ -1,0 +1,72 @@
+"""The answer of a run in one sentence."""
+
+import pytest
+from comparisons import changed, comparison, mode, odd, pair, task
+
+from finegrid.reporting.answer import answer
+
+FULL, HEAD, BIAS = mode("full", 0.88), mode("bitfit-head", 0.86, (3072, 258)), mode("bitfit", 0.63, (3072, 2))
+
+
+def said(*tasks) -> str | None:
+    made = answer(comparison(list(tasks)))
+    return made and made.text
+
+
+def test_full_fine_tuning_comes_first_and_the_others_by_score():
+    assert said(task(modes=[FULL, BIAS, mode("a_b", None), HEAD])) == (
+        "On the test split of imdb, full fine-tuning reaches 0.890 accuracy, bitfit-head 0.870 (0.08% of the "
+        "parameters trained, 0.020 worse, beyond noise) and bitfit 0.640 (0.07%, 0.250 worse, beyond noise); a_b "
+        "diverged at every setting."
+    )
+
+
+def test_within_noise_no_direction_is_told():
+    near = said(task(modes=[FULL, mode("lora", 0.885, (3072, 258))], test="hidden"))
+    assert near == (
+        "On validation rows of imdb, full fine-tuning reaches 0.890 accuracy and lora 0.895 (0.08% of the parameters "
+        "trained, a difference within noise)."
+    )
+
+
+def test_a_lower_error_is_better():
+    modes = [mode("full", 0.4), mode("bitfit", 0.3, (3072, 2)), mode("lora", 0.5, (3072, 258))]
+    text = said(task(modes=modes, metrics=["mean_squared_error"]))
+    assert "0.410 mean squared error, bitfit 0.310 (0.07% of the parameters trained, 0.100 better, beyond" in text
+    assert "and lora 0.510 (0.08%, 0.100 worse, beyond noise)." in text
+
+
+def test_without_full_fine_tuning_nothing_is_told_of_a_distance():
+    assert said(task(modes=[BIAS, HEAD])) == (
+        "On the test split of imdb, bitfit-head reaches 0.870 accuracy (0.08% of the parameters trained) and bitfit "
+        "0.640 (0.07%)."
+    )
+
+
+def test_of_several_tasks_the_verdicts_are_counted():
+    text = "Compared with full fine-tuning, bitfit is worse on 2 and within noise of it on 1 of 3 tasks."
+    assert answer(odd()).text == text
+    better = task("two", [mode("full", 0.5), HEAD])
+    assert said(task("one", [FULL, HEAD, BIAS]), better) == (
+        "Compared with full fine-tuning, bitfit-head is worse on 1 and better on 1 of 2 tasks; bitfit is worse on 1 of "
+        "1 task."
+    )
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        [task(modes=[mode("full", None)])],
+        [task("one", [BIAS]), task("two", [BIAS])],
+        [odd().tasks[3], task("two", [mode("full", None)])],
+    ],
+)
+def test_without_a_score_or_a_comparison_there_is_no_answer(tasks):
+    assert said(*tasks) is None
+
+
+def test_its_figures_are_those_of_the_comparison():
+    made = task(modes=[FULL, HEAD])
+    made = changed(made, "pairs", (pair(made.modes[1], made.modes[0], "accuracy", "test"),))
+    figures = answer(comparison([made])).figures
+    assert figures == pytest.approx({"score0": 0.89, "score1": 0.87, "share1": 3330 / 4_386_178, "distance1": 0.02})
