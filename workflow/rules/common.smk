@@ -76,6 +76,13 @@ def complete_plans():
     return [plan for plan in PLANS.values() if all(map(os.path.exists, cell_files("metrics.json", [plan])))]
 
 
+def installed_trackers(wildcards):
+    """Name the trackers that are installed, so that one that is added later gets its files."""
+    from finegrid.reporting.tracking import installed
+
+    return installed()
+
+
 def refuse_job_arrays():
     """Stop before cells are sent as job arrays, which version 2.8.0 of Snakemake's SLURM executor loses.
 

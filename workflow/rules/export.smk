@@ -71,13 +71,6 @@ rule export:
         f"The chosen models are in {RUN}/export"
 
 
-def installed_trackers(wildcards):
-    """Name the trackers that are installed, so that one that is added later gets its files."""
-    from finegrid.reporting.tracking import installed
-
-    return installed()
-
-
 # `snakemake track` writes what TensorBoard and MLflow show. Its one line on what is not installed is for the screen, too.
 rule track:
     input:
