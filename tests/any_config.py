@@ -24,7 +24,7 @@ SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
 COLUMNS = st.text(min_size=1, max_size=9)
 CLASS_NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=5)
 TRAINING_FILES = st.sampled_from(["README.md", "config/*.yaml"])
-OTHER_FILES = st.sampled_from(["LICENSE", "scripts/**/files.py", "docs/*"])
+OTHER_FILES = st.sampled_from(["Snakefile", "scripts/**/files.py", "profiles/*/*"])
 
 
 def lists(values, most=3, by=None):

@@ -67,7 +67,7 @@ def test_lists_and_mappings_on_the_command_line(clone):
     done = run("snakemake", "--dry-run", "--cores", "1", *arguments, cwd=clone)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^finetune +16$", done.stdout, re.MULTILINE)
-    assert "bs8_lr1e-3_seed1" in done.stdout
+    assert "batch size 8, learning rate 1e-3, seed 1" in done.stdout
 
 
 @pytest.mark.parametrize(("size", "expected"), [(3, [1, 3]), (16, [4])])

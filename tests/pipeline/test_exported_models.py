@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import edit_result, planned_jobs, snakemake
+from conftest import REPOSITORY, edit_result, planned_jobs, snakemake
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, pipeline
@@ -70,7 +70,9 @@ def test_it_predicts_what_its_cell_predicted(exported, mode):
 
 
 def test_the_readmes_lines_run(exported, monkeypatch, capsys):
-    blocks = re.findall(r"^```python\n(.*?)^```", (exported / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (REPOSITORY / "docs" / "running.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     (lines,) = [block for block in blocks if "results/default/export/" in block]
     monkeypatch.chdir(exported)
     exec(lines.replace("results/default/", f"{RESULTS}/"), {})

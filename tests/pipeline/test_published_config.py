@@ -8,4 +8,4 @@ def test_a_malformed_file_of_published_scores_stops_the_run_at_once(clone):
     edit_config(clone, lambda config: config.update(published=["own.yaml"]))
     done = snakemake(clone, "--dry-run")
     assert done.returncode != 0
-    assert "own.yaml: sources.0.scores.0: the key 'metric' is missing" in done.stderr
+    assert "own.yaml: sources.0.scores.0: the key 'metric' is missing" in done.stdout + done.stderr
