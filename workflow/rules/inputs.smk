@@ -8,45 +8,6 @@ localrules:
     prepare,
 
 
-from finegrid.config.definition import SPLITS
-from finegrid.data.content import MODEL_SOURCES, TASK_SOURCES, TRAINING_SOURCES, content_hash, model_files, task_files
-from finegrid.modeling.bundled import bundled_sha256
-
-# What goes in is identified by its sha256, not by its date: the users' own files are `ancient`, and the hash of what
-# they contain is a param. So a file that is touched makes nothing stale, and one that is restored with an older date does.
-
-
-def model_content():
-    """Return the hash of what the base model is made from; of source 'hub' the fetched list says it."""
-    if CONFIG.model.source in ("bundled", "random"):
-        return bundled_sha256()
-    return content_hash(model_files(CONFIG.model, CONFIG.mirror), Path(BASE_MODEL, MODEL_SOURCES))
-
-
-@cache
-def data_files(name, *splits):
-    """List the files of some splits of a task, except those of source 'hub', of which the fetched list says it."""
-    files = task_files(CONFIG.tasks[name], CONFIG.mirror)
-    return [path for split in splits for path in files.get(split, [])]
-
-
-@cache
-def data_content(name, *splits):
-    """Return the hash of what the files of some splits contain."""
-    folder = DATA.format(task=name)
-    return content_hash(data_files(name, *splits), Path(folder, TASK_SOURCES), Path(folder, TRAINING_SOURCES))
-
-
-def own_files(name, *splits):
-    """List the files of some splits that are inputs of jobs: the user's own."""
-    return ancient(local(data_files(name, *splits))) if CONFIG.tasks[name].source == "files" else []
-
-
-def fetched(source):
-    """List what `fetch_source` writes for the model or a task, if it is of source 'hub'."""
-    return [f"{RUN}/fetched/{source}.json"] if source in HUB_FILES else []
-
-
 # Everything that the configuration takes from the hub: `snakemake fetch`.
 rule fetch:
     input:

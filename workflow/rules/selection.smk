@@ -8,12 +8,16 @@ localrules:
 rule plan:
     output:
         f"{MODE}/plan.json",
+    log:
+        f"{RUN}/logs/{MODE_FOLDER}/plan.log",
+    conda:
+        "../envs/summarise.yaml"
     params:
         plan=lambda wildcards: compact_json(plan_of(wildcards)),
     message:
         "{wildcards.task}: planning {wildcards.mode}"
     shell:
-        "printf '%s\\n' {params.plan:q} >{output:q}"
+        "printf '%s\\n' {params.plan:q} >{output:q} 2>{log:q}"
 
 
 rule select:
