@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml"]
 CELLS = "results/smoke/cells/imdb"
-KILLS = {"snakemake and its jobs": 15, "snakemake alone": 4, "a cell": 32}
+KILLS = {"snakemake and its jobs": 12, "snakemake alone": 3, "a cell": 24}
 
 
 def kill_within(command, folder: Path, seconds: float, group: bool) -> bool:
@@ -32,12 +32,6 @@ def kill_within(command, folder: Path, seconds: float, group: bool) -> bool:
         except subprocess.TimeoutExpired:
             (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
     return process.returncode == -signal.SIGKILL
-
-
-def unlock(folder: Path) -> None:
-    """Remove the lock of a Snakemake that was killed, as its user does."""
-    done = snakemake(folder, "--unlock")
-    assert done.returncode == 0, done.stderr
 
 
 def check_nothing_is_torn(folder: Path) -> int:
@@ -64,13 +58,13 @@ def test_kills_at_random_moments(smoke_run, tmp_path, record_trials):
     kills, read = dict.fromkeys(KILLS, 0), 0
     while any(kills[name] < KILLS[name] for name in ("snakemake and its jobs", "snakemake alone")):
         name = chance.choice([name for name in KILLS if kills[name] < KILLS[name] and name != "a cell"])
-        unlock(clone)
+        shutil.rmtree(clone / ".snakemake" / "locks", ignore_errors=True)  # as --unlock does
         if kill_within(SNAKEMAKE, clone, chance.uniform(0.5, 7), group=name != "snakemake alone"):
             kills[name] += 1
         read += check_nothing_is_torn(clone / "results")
         if (clone / "results/smoke/report.html").exists():  # the whole from the start again
             shutil.rmtree(clone / "results/smoke")
-    unlock(clone)
+    assert snakemake(clone, "--unlock").returncode == 0
     done = snakemake(clone)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -103,7 +97,8 @@ def test_kills_at_random_moments(smoke_run, tmp_path, record_trials):
     record_trials(f"kill -9: {told}; {read} files read after them, none torn")
 
 
-def test_two_at_once_are_told_apart(clone):
+def test_in_a_folder_of_any_name_two_at_once_are_told_apart(smoke_run, tmp_path):
+    clone = copy_pipeline(tmp_path / "it's $(touch owned) & grüße 日本")
     first = subprocess.Popen(
         SNAKEMAKE,
         cwd=clone,
@@ -120,14 +115,8 @@ def test_two_at_once_are_told_apart(clone):
         second = snakemake(clone)
         assert second.returncode != 0
         assert "cannot be locked" in second.stdout + second.stderr
-    first.communicate()
-    assert first.returncode == 0
-
-
-def test_a_run_in_a_folder_of_any_name(smoke_run, tmp_path):
-    clone = copy_pipeline(tmp_path / "it's $(touch owned) & grüße 日本")
-    done = snakemake(clone)
-    assert done.returncode == 0, done.stdout + done.stderr
+    told, _ = first.communicate()
+    assert first.returncode == 0, told
     metrics = f"{CELLS}/full/bs16_lr3e-4_seed0/metrics.json"
     assert without_cost(clone / metrics) == without_cost(smoke_run / metrics)
     assert not list(tmp_path.rglob("owned"))

@@ -78,7 +78,7 @@ def test_cells_share_a_job_and_its_gpu(tmp_path):
     assert (clone / "results/smoke/report.html").exists()
 
 
-@pytest.mark.parametrize("arrays", ["finetune", "evaluate,finetune", "all"])
+@pytest.mark.parametrize("arrays", ["evaluate,finetune", "all"])
 def test_arrays_of_cells_are_refused(tmp_path, arrays):
     clone = copy_pipeline(tmp_path / "clone")
     before = len(records())
