@@ -167,7 +167,8 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
 
         # A file that replaces a locked one is refused, on the hub and in the mirror.
         lock_file = hub_clone / "config" / "hub.lock.json"
-        (hub / "models" / MODEL / "vocab.txt").open("a").write("renewed\n")
+        vocabulary = hub / "models" / MODEL / "vocab.txt"
+        vocabulary.write_text("\n".join([*vocabulary.read_text().splitlines()[:-1], "renewed"]) + "\n")
         (hub_clone / "mirror" / "models" / MODEL / "vocab.txt").open("a").write("tampered\n")
         assert hub_run(hub_clone, "--forcerun", "base_model", "--until", "base_model", **environment).returncode != 0
         assert "vocab.txt: not the file" in error_line(hub_clone, "base_model")

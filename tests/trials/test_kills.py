@@ -126,9 +126,10 @@ def test_a_cell_out_of_memory_is_told_and_hides_nothing(clone):
     # The kernel ends what is out of memory by SIGKILL; so does this, in the cells of one learning rate.
     script = clone / "scripts" / "finetune.py"
     text = script.read_text()
-    mark = "    # Model\n"
+    mark = "    # Model:"
     assert mark in text
-    dies = '    if cell.learning_rate == "1e-3" and cell.mode.name == "full":\n        os.kill(os.getpid(), 9)\n'
+    dies = 'if cell.learning_rate == "1e-3" and cell.mode.name == "full":'
+    dies = f"    {dies}\n        import os\n\n        os.kill(os.getpid(), 9)\n"
     script.write_text(text.replace(mark, dies + mark))
     done = snakemake(clone)
     assert done.returncode != 0

@@ -19,6 +19,7 @@ DATA = f"{RUN}/data/{{task}}"
 MODE = f"{RUN}/{MODE_FOLDER}"
 CELL = f"{RUN}/{CELL_FOLDER}"
 CHOSEN = f"{RUN}/{CHOSEN_FOLDER}"
+PREDICTIONS = [f"{CHOSEN}/{split}.safetensors" for split in ("validation", "test", "hidden")]
 PLANS = {plan.key: plan for plan in plans(CONFIG)}
 HUB_FILES = hub_files(CONFIG)
 LOCK_FILE = CONFIG_FILE.with_suffix(".lock.json")

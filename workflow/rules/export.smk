@@ -11,7 +11,7 @@ SUBMISSIONS = expand(f"{RUN}/submissions/{{mode}}", mode=CONFIG.modes) if HIDDEN
 
 rule submit:
     input:
-        tests=expand(rules.evaluate.output.test, task=HIDDEN, allow_missing=True),
+        tests=expand(f"{CHOSEN}/test.json", task=HIDDEN, allow_missing=True),
         hidden=expand(f"{CHOSEN}/hidden.safetensors", task=HIDDEN, allow_missing=True),
         metrics=lambda wildcards: cell_files("metrics.json", [PLANS[task, wildcards.mode] for task in HIDDEN]),
     output:
@@ -32,6 +32,9 @@ rule submit:
         " --output {output:q} >{log:q} 2>&1"
 
 
+EXPORT = f"{RUN}/export/{{task}}/{{mode}}"
+
+
 # `snakemake export` makes all; the path of a folder makes that one. Where every setting diverged the folder holds a
 # README.md that says so, and no model.
 rule export_model:
@@ -42,7 +45,7 @@ rule export_model:
         test=rules.evaluate.output.test,
         model=rules.base_model.output.model,
     output:
-        directory(f"{RUN}/export/{{task}}/{{mode}}"),
+        directory(EXPORT),
     log:
         f"{RUN}/logs/export/{{task}}/{{mode}}.log",
     conda:
@@ -65,7 +68,7 @@ rule export_model:
 
 rule export:
     input:
-        mode_files(rules.export_model.output[0], PLANS.values()),
+        mode_files(EXPORT, PLANS.values()),
     localrule: True
     message:
         f"The chosen models are in {RUN}/export"

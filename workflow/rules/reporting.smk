@@ -55,13 +55,11 @@ rule compare:
     input:
         # Listed when asked for, as every job of a cell reads this file.
         metrics=lambda wildcards: cell_files("metrics.json", PLANS.values()),
-        plans=mode_files(rules.plan.output[0], PLANS.values()),
-        best=mode_files(rules.select.output.best, PLANS.values()),
-        tests=mode_files(rules.evaluate.output.test, PLANS.values()),
-        predictions=[
-            path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, PLANS.values())
-        ],
-        stats=expand(rules.prepare.output.stats, task=CONFIG.tasks),
+        plans=mode_files(f"{MODE}/plan.json", PLANS.values()),
+        best=mode_files(f"{MODE}/best.json", PLANS.values()),
+        tests=mode_files(f"{CHOSEN}/test.json", PLANS.values()),
+        predictions=[path for pattern in PREDICTIONS for path in mode_files(pattern, PLANS.values())],
+        stats=expand(f"{DATA}/stats.json", task=CONFIG.tasks),
     output:
         comparison=f"{RUN}/comparison.json",
     log:
@@ -127,15 +125,13 @@ rule tables:
 use rule compare as compare_partial with:
     input:
         metrics=lambda wildcards: cell_files("metrics.json", complete_plans()),
-        plans=mode_files(rules.plan.output[0], PLANS.values()),
-        best=lambda wildcards: mode_files(rules.select.output.best, complete_plans()),
-        tests=lambda wildcards: mode_files(rules.evaluate.output.test, complete_plans()),
+        plans=mode_files(f"{MODE}/plan.json", PLANS.values()),
+        best=lambda wildcards: mode_files(f"{MODE}/best.json", complete_plans()),
+        tests=lambda wildcards: mode_files(f"{CHOSEN}/test.json", complete_plans()),
         predictions=lambda wildcards: [
-            path for pattern in rules.evaluate.output.predictions for path in mode_files(pattern, complete_plans())
+            path for pattern in PREDICTIONS for path in mode_files(pattern, complete_plans())
         ],
-        stats=lambda wildcards: expand(
-            rules.prepare.output.stats, task={plan.task.name: None for plan in complete_plans()}
-        ),
+        stats=lambda wildcards: expand(f"{DATA}/stats.json", task={plan.task.name: None for plan in complete_plans()}),
     output:
         comparison=f"{RUN}/partial/comparison.json",
     log:

@@ -56,9 +56,7 @@ rule evaluate:
         hidden_stats=rules.prepare.output.hidden_stats,
     output:
         test=f"{CHOSEN}/test.json",
-        predictions=expand(
-            f"{CHOSEN}/{{split}}.safetensors", split=["validation", "test", "hidden"], allow_missing=True
-        ),
+        predictions=PREDICTIONS,
     log:
         f"{RUN}/logs/{MODE_FOLDER}/evaluate.log",
     conda:

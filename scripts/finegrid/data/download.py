@@ -81,11 +81,11 @@ def _fetch_repository(key: str, patterns: list[str], locked: Locked | None, mirr
     """Fetch what the mirror lacks of one repository; return its lock entry, new or with files added."""
     kind, repo = key.split("/", 1)
     repo_type = kind.removesuffix("s")
-    with _errors_in_one_line(key):
+    with _errors_in_one_line(key, mirror):
         revision = locked.revision if locked else HfApi().repo_info(repo, repo_type=repo_type, timeout=30).sha
     if not re.fullmatch("[0-9a-f]{40}", str(revision)):
         raise InputError(f"{key}: {revision!r} is not a revision; expected 40 digits of 0-9 and a-f")
-    with _errors_in_one_line(key):
+    with _errors_in_one_line(key, mirror):
         tree = HfApi().list_repo_tree(repo, repo_type=repo_type, revision=revision, recursive=True)
         said = {entry.path: entry.lfs and entry.lfs.sha256 for entry in tree if isinstance(entry, RepoFile)}
     pins = locked.files if locked else {}
@@ -97,7 +97,7 @@ def _fetch_repository(key: str, patterns: list[str], locked: Locked | None, mirr
         print(f"{key}: revision {revision}: fetching {', '.join(lacking)}", flush=True)
         with _scratch_folder(mirror, key) as scratch:
             exactly = [glob.escape(name) for name in lacking]
-            with _errors_in_one_line(key):
+            with _errors_in_one_line(key, mirror):
                 snapshot_download(
                     repo, repo_type=repo_type, revision=revision, allow_patterns=exactly, local_dir=scratch
                 )
@@ -126,10 +126,13 @@ def _scratch_folder(mirror: Path, key: str):
 
 
 @contextlib.contextmanager
-def _errors_in_one_line(key: str):
+def _errors_in_one_line(key: str, mirror: Path):
     try:
         yield
     except Exception as error:  # huggingface_hub, httpx2 and hf_xet raise anything when an answer is malformed
+        of_disk = isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError)
+        if of_disk:
+            raise InputError(f"{mirror}: cannot be written: {error.strerror}") from None
         raise InputError(f"{key}: cannot be fetched from the hub: {_reason(error)}") from None
 
 
