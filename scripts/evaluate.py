@@ -4,7 +4,7 @@
 Writes test.json with the scores of every seed and, beside it, the predictions of all seeds: validation.safetensors,
 test.safetensors and hidden.safetensors (the test split whose labels are hidden), each with logits
 [seeds, rows, num_labels] and labels [rows]. If every setting diverged, test.json says so and the predictions have no
-seeds and no rows.
+seeds and no rows. So it does if a confirming seed diverged.
 """
 
 import argparse
@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from finegrid import errors
-from finegrid.errors import InputError
 from finegrid.evaluation.predictions import load_predictions, save_predictions
-from finegrid.records import Best, EvaluatedCell, Evaluation, EvaluationData, Metrics
+from finegrid.evaluation.results import read_metrics
+from finegrid.evaluation.selection import all_ok
+from finegrid.records import Best, EvaluatedCell, Evaluation, EvaluationData
 
 PREDICTIONS = ("validation", "test", "hidden")
 
@@ -24,8 +25,13 @@ PREDICTIONS = ("validation", "test", "hidden")
 def main() -> None:
     arguments = parse_arguments()
     best, output = Best.read(arguments.best), Path(arguments.output)
-    if best.chosen is None:
-        write(output, Evaluation(plan=best.plan, status="diverged"), nothing(best.plan.task.num_labels))
+    plan, task = best.plan, best.plan.task
+    folders = [plan.tested_folder(cell, arguments.results) for cell in best.cells()]
+    found = [read_metrics(folder / "metrics.json", cell) for folder, cell in zip(folders, best.cells(), strict=True)]
+    if not (found and all_ok(found)):
+        cells = [EvaluatedCell(seed=metrics.cell.seed, fingerprint=metrics.fingerprint) for metrics in found]
+        diverged = Evaluation(plan=plan, status="diverged", chosen=best.chosen, cells=cells)
+        write(output, diverged, nothing(task.num_labels))
         return
 
     gc.disable()  # as finetune.py does
@@ -36,17 +42,12 @@ def main() -> None:
     from finegrid.training.loss import mean_loss
 
     device, dtype = environment.set_up(arguments.threads)
-    task = best.plan.task
     test, test_stats = load_split(arguments.data, "test")
     hidden, hidden_stats = load_split(arguments.data, "hidden")
     labels = {"test": test.labels.numpy(), "hidden": hidden.labels.numpy()}
     logits = {name: [] for name in PREDICTIONS}
     cells = []
-    for cell in best.cells():
-        folder = cell.folder(arguments.results)
-        metrics = Metrics.read(folder / "metrics.json")
-        if metrics.cell != cell:
-            raise InputError(f"{folder}/metrics.json: is not of the cell that {arguments.best} chose")
+    for folder, metrics in zip(folders, found, strict=True):
         metrics.check_file(folder / "validation.safetensors")
         validation_logits, labels["validation"] = load_predictions(folder / "validation.safetensors")
 
@@ -61,10 +62,10 @@ def main() -> None:
         if len(test.labels):
             scores = score_all(task, test_logits, labels["test"], test_stats.parts)
             loss = mean_loss(test_logits, labels["test"])
-        cells.append(EvaluatedCell(seed=cell.seed, fingerprint=metrics.fingerprint, scores=scores, loss=loss))
+        cells.append(EvaluatedCell(seed=metrics.cell.seed, fingerprint=metrics.fingerprint, scores=scores, loss=loss))
 
     evaluation = Evaluation(
-        plan=best.plan,
+        plan=plan,
         status="ok",
         chosen=best.chosen,
         cells=cells,

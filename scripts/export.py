@@ -2,15 +2,14 @@
 """Write the chosen model of one (task, mode) as a standard transformers folder.
 
 The folder holds the whole model in float32, its configuration with the names of the classes, the tokenizer, a model
-card (README.md) and provenance.json. The model is that of the chosen setting's best seed on validation. If every
-setting diverged there is no model, and README.md says so.
+card (README.md) and provenance.json. The model is that of the chosen setting's best seed on validation, of the seeds
+that were tested. If every setting or a confirming seed diverged there is no model, and README.md says so.
 """
 
 import argparse
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.config.cell import Plan
 from finegrid.evaluation.results import ModeResults, read_mode
 from finegrid.evaluation.selection import best_seed
 from finegrid.files import make_folder, read_json, write_text
@@ -25,9 +24,9 @@ def main() -> None:
     mode = read_mode(arguments.best, arguments.results)
 
     def make(folder: Path) -> dict:
-        if not mode.chosen:
-            print(f"nothing to export of {', '.join(mode.plan.key)}: every setting diverged")
-            write_text(folder / "README.md", diverged_card(mode.plan))
+        if not mode.ok:
+            print(f"nothing to export of {', '.join(mode.plan.key)}: {why_not(mode)}")
+            write_text(folder / "README.md", diverged_card(mode))
             return {"plan": as_json(mode.plan), "status": "diverged"}
         return export(folder, mode, arguments.results, arguments.base_model)
 
@@ -36,9 +35,9 @@ def main() -> None:
 
 def export(folder: Path, mode: ModeResults, run_folder, base_model) -> dict:
     """Write the model and its card into `folder`; return its provenance."""
-    metrics = best_seed(mode.chosen)
-    save_model(folder, metrics, metrics.cell.folder(run_folder), base_model)
-    write_text(folder / "README.md", model_card(mode.best, mode.cells, metrics, mode.evaluation))
+    metrics = best_seed(mode.tested)
+    save_model(folder, metrics, mode.plan.tested_folder(metrics.cell, run_folder), base_model)
+    write_text(folder / "README.md", model_card(mode, metrics))
     return {
         "cell": as_json(metrics.cell),
         "fingerprint": metrics.fingerprint,
@@ -69,11 +68,23 @@ def save_model(folder: Path, metrics: Metrics, cell_folder: Path, base_model) ->
     tokenizer.save_pretrained(folder)
 
 
-def diverged_card(plan: Plan) -> str:
+def why_not(mode: ModeResults) -> str:
+    """Say why there is no model of a mode."""
+    return "a confirming seed diverged" if mode.chosen else "every setting diverged"
+
+
+def diverged_card(mode: ModeResults) -> str:
     """Return the README.md of a folder without a model."""
-    task, mode = map(escape, plan.key)
-    return (
-        f"# No model: {mode} on {task} diverged\n\n"
+    plan = mode.plan
+    heading = "# No model: {1} on {0} diverged\n\n".format(*map(escape, plan.key))
+    if mode.chosen:
+        diverged = [str(metrics.cell.seed) for metrics in mode.tested if metrics.status == "diverged"]
+        return heading + (
+            f"Batch size {mode.best.chosen.batch_size} with learning rate {mode.best.chosen.learning_rate} was best on "
+            f"validation, and diverged with the confirming seeds {', '.join(diverged)}. A smaller learning rate may "
+            "train.\n"
+        )
+    return heading + (
         f"Training diverged at every setting of the grid: batch sizes {', '.join(map(str, plan.batch_sizes))}; "
         f"learning rates {', '.join(plan.learning_rates)}. Smaller learning rates may train.\n"
     )

@@ -2,8 +2,9 @@
 """Fine-tune one cell of the grid.
 
 Writes metrics.json (the result), validation.safetensors (logits and labels of the validation split) and
-trained.safetensors (the parameters that trained) into the output folder. Until then progress.json tells how far the
-cell is, and resume.safetensors lets a killed cell continue after the last epoch that it finished.
+trained.safetensors (the parameters that trained) into the output folder; the same cell's result that is there already
+stays. Until then progress.json tells how far the cell is, and resume.safetensors lets a killed cell continue after the
+last epoch that it finished.
 """
 
 import argparse
@@ -23,12 +24,16 @@ from finegrid.training.progress import Found
 
 
 def main() -> None:
-    started = time.monotonic()
     arguments = parse_arguments()
+    finetune(read_cell(arguments.cell), arguments)
+
+
+def finetune(cell: Cell, arguments: argparse.Namespace) -> None:
+    """Train a cell; `arguments` say from what and where to, as `add_folders` adds them."""
+    started = time.monotonic()
 
     # Settings
-    cell, output = read_cell(arguments.cell), Path(arguments.output)
-    task, settings = cell.task, cell.training
+    task, settings, output = cell.task, cell.training, Path(arguments.output)
     metric = task.metrics[0]
     progress.write(output, cell, Found(), seconds=0)
 
@@ -70,6 +75,10 @@ def main() -> None:
         "environment": environment.describe(device, dtype, engine.batches),
     }
     identity = fingerprint({"code": code, **{name: as_json(record) for name, record in origin.items()}})
+    if resume.is_done(output, identity):
+        print("the result is there", flush=True)
+        progress.remove(output)
+        return
     unfinished = output / "resume.safetensors"
     state, found = resume.load(unfinished, identity)
     earlier = found.seconds
@@ -129,11 +138,16 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cell", help="JSON of a cell, or a file with a cell under 'cell', such as its metrics.json")
+    add_folders(parser)
+    return parser.parse_args()
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every training has."""
     parser.add_argument("--base-model", required=True, help="folder that base_model.py made")
     parser.add_argument("--data", required=True, help="folder that prepare.py made")
     parser.add_argument("--output", required=True, help="folder for the results")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
-    return parser.parse_args()
 
 
 def read_cell(argument: str) -> Cell:

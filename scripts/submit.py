@@ -2,8 +2,8 @@
 """Write one mode's predictions for hidden test labels, as the GLUE benchmark's server takes them.
 
 For each hidden split it writes a file of tab-separated values, `index` and `prediction`, with the server's name for it,
-and submission.zip with all of them. They are the predictions of the chosen setting's best seed on validation. A task
-of which every setting diverged is left out.
+and submission.zip with all of them. They are the predictions of the chosen setting's best seed on validation, of the
+seeds that were tested. A task of which every setting or a confirming seed diverged is left out.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main() -> None:
     for task in arguments.tasks:
         folder = Path(arguments.results, MODE_FOLDER.format(task=task, mode=arguments.mode))
         mode = read_mode(folder / "best.json", arguments.results)
-        if not mode.chosen:
-            print(f"{task}: left out, as every setting of {arguments.mode} diverged")
+        if not mode.ok:
+            print(f"{task}: left out, as {arguments.mode} diverged")
             continue
         for name, predictions in hidden_predictions(mode, arguments.results).items():
             rows = "".join(f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
@@ -52,7 +52,7 @@ def hidden_predictions(mode: ModeResults, run_folder) -> dict[str, list[str]]:
     path = mode.plan.chosen_folder(run_folder) / "hidden.safetensors"
     mode.evaluation.check_file(path)
     logits, _ = load_predictions(path)
-    of_best = logits[mode.chosen.index(best_seed(mode.chosen))]
+    of_best = logits[mode.tested.index(best_seed(mode.tested))]
     predictions, start = {}, 0
     for part, rows in mode.evaluation.data.hidden.parts.items():
         predictions[part] = spell(predictions_of(of_best[start : start + rows], mode.plan.task), mode.plan.task)

@@ -96,9 +96,9 @@ def _imported(path: Path) -> frozenset[Path]:
 
 
 def _files(name: str) -> list[Path]:
-    """Return the files that importing a module of finegrid runs: its packages' and its own; none of other names."""
+    """Return the files that importing a module of finegrid, or another script, runs; none of other names."""
     parts = name.split(".")
-    if parts[0] != "finegrid" or name in WITHOUT_EFFECT:
+    if (parts[0] != "finegrid" and len(parts) > 1) or name in WITHOUT_EFFECT:
         return []
     packages = [SCRIPTS.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     return [path for path in (*packages, SCRIPTS.joinpath(*parts).with_suffix(".py")) if path.exists()]

@@ -178,10 +178,20 @@ class Best(Sealed):
     chosen: Chosen | None = None
 
     def cells(self) -> list[Cell]:
-        """List the cells of the chosen setting, one for each seed."""
-        if self.chosen is None:
-            return []
-        return [self.plan.cell(self.chosen.batch_size, self.chosen.learning_rate, seed) for seed in self.plan.seeds]
+        """List the cells of the chosen setting that are tested, one for each seed; none if every setting diverged."""
+        return [self.cell(seed) for seed in self.plan.tested_seeds if self.chosen]
+
+    def cell(self, seed: int) -> Cell:
+        """Return the chosen setting with a seed."""
+        return self.plan.cell(self.chosen.batch_size, self.chosen.learning_rate, seed)
+
+
+class NothingToConfirm(Sealed):
+    """metrics.json of a confirming seed where every setting diverged, so that none was chosen."""
+
+    plan: Plan
+    seed: int
+    status: Literal["nothing chosen"] = "nothing chosen"
 
 
 class EvaluatedCell(Result):
@@ -201,9 +211,11 @@ class EvaluationData(Result):
 
 
 class Evaluation(Sealed):
-    """test.json of a (task, mode); `status` is 'diverged' where nothing was chosen, so nothing was tested.
+    """test.json of a (task, mode).
 
-    Beside it lie validation, test and hidden.safetensors: the predictions of the chosen setting's seeds.
+    `status` is 'diverged' where nothing was chosen, or where a confirming seed diverged: then nothing was tested, as a
+    mean over the other seeds would flatter the mode. Beside it lie validation, test and hidden.safetensors: the
+    predictions of the seeds that are tested.
     """
 
     plan: Plan

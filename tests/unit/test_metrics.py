@@ -5,9 +5,20 @@ import pytest
 from comparisons import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_squared_error
 
 from finegrid.config.metrics import METRICS
-from finegrid.evaluation.metrics import FUNCTIONS, display_name, predictions_of, score_all, score_names, signed_score
+from finegrid.evaluation.metrics import (
+    OF_NUMBERS,
+    OF_TABLES,
+    display_name,
+    predictions_of,
+    score,
+    score_all,
+    score_names,
+    signed_score,
+)
 
 # 6 of 10 rows are of class 1, of which 4 are found; 1 of the other 4 is taken for class 1.
 LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
@@ -24,7 +35,7 @@ PREDICTIONS = np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0])
     ],
 )
 def test_worked_examples_of_classes(name, expected):
-    assert FUNCTIONS[name](PREDICTIONS, LABELS) == pytest.approx(expected)
+    assert score(name, PREDICTIONS, LABELS) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -37,13 +48,13 @@ def test_worked_examples_of_classes(name, expected):
 )
 def test_worked_examples_of_numbers(name, expected):
     labels, predictions = np.array([1, 2, 3, 4, 5], np.float32), np.array([2, 1, 4, 3, 5], np.float32)
-    assert FUNCTIONS[name](predictions, labels) == pytest.approx(expected)
+    assert score(name, predictions, labels) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["f1", "matthews", "pearson", "spearman"])
 def test_a_constant_prediction_scores_0(name):
     constant = np.zeros(10, np.float32 if METRICS[name].regression else np.int64)
-    assert FUNCTIONS[name](constant, LABELS.astype(constant.dtype)) == 0
+    assert score(name, constant, LABELS.astype(constant.dtype)) == 0
 
 
 def test_logits_become_classes_or_numbers():
@@ -69,10 +80,39 @@ def test_perfect_predictions_are_best(name, labels, random):
     labels = np.array([0, 1, *labels], np.float32 if METRICS[name].regression else np.int64)
     others = labels.copy()
     others[random.randrange(len(others))] = 1 - others[0]
-    best, other = (signed_score(name, FUNCTIONS[name](these, labels)) for these in (labels, others))
+    best, other = (signed_score(name, score(name, these, labels)) for these in (labels, others))
     assert best >= other
     assert score_names([name], ["all"]) == [name]
 
 
 def test_every_metric_has_a_function():
-    assert FUNCTIONS.keys() == METRICS.keys()
+    assert OF_TABLES.keys() | OF_NUMBERS.keys() == METRICS.keys()
+
+
+ORACLES = {
+    "accuracy": lambda labels, predictions: accuracy_score(labels, predictions),
+    "f1": lambda labels, predictions: f1_score(labels, predictions, zero_division=0),
+    "macro_f1": lambda labels, predictions: f1_score(labels, predictions, average="macro", zero_division=0),
+    "matthews": matthews_corrcoef,
+    "pearson": lambda labels, predictions: stats.pearsonr(predictions, labels).statistic,
+    "spearman": lambda labels, predictions: stats.spearmanr(predictions, labels).statistic,
+    "mean_squared_error": mean_squared_error,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"), [*((name, 2) for name in METRICS), ("accuracy", 5), ("macro_f1", 5), ("matthews", 5)]
+)
+def test_scores_of_many_seeds_are_those_of_scikit_learn_and_scipy(name, classes):
+    draw = np.random.default_rng(classes)
+    labels = draw.integers(0, classes, 60)
+    predictions = np.where(draw.random((3, 60)) < 0.5, labels, draw.integers(0, classes, (3, 60)))
+    if METRICS[name].regression:  # with ties
+        labels, predictions = labels.astype(np.float32), predictions.astype(np.float32)
+    expected = [ORACLES[name](labels, of_seed) for of_seed in predictions]
+    assert score(name, predictions, labels) == pytest.approx(expected, abs=1e-6)
+    assert score(name, predictions[1], labels) == pytest.approx(expected[1], abs=1e-6)
+    # Classes that do not occur change nothing.
+    if not METRICS[name].regression:
+        few = np.minimum(labels, 1), np.minimum(predictions[0], 1)
+        assert score(name, few[1], few[0]) == pytest.approx(ORACLES[name](*few))

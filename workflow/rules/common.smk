@@ -5,7 +5,7 @@ from functools import cache
 from snakemake.settings.types import DeploymentMethod
 
 from finegrid.code_hash import code_hash
-from finegrid.config.cell import CELL_FOLDER, CHOSEN_FOLDER, MODE_FOLDER, plans
+from finegrid.config.cell import CELL_FOLDER, CHOSEN_FOLDER, CONFIRM_FOLDER, MODE_FOLDER, plans
 from finegrid.config.definition import SPLITS
 from finegrid.config.hub_files import hub_files
 from finegrid.data.content import MODEL_SOURCES, TASK_SOURCES, TRAINING_SOURCES, content_hash, model_files, task_files
@@ -18,6 +18,7 @@ BASE_MODEL = f"{RUN}/base_model"
 DATA = f"{RUN}/data/{{task}}"
 MODE = f"{RUN}/{MODE_FOLDER}"
 CELL = f"{RUN}/{CELL_FOLDER}"
+CONFIRM = f"{RUN}/{CONFIRM_FOLDER}"
 CHOSEN = f"{RUN}/{CHOSEN_FOLDER}"
 PREDICTIONS = [f"{CHOSEN}/{split}.safetensors" for split in ("validation", "test", "hidden")]
 PLANS = {plan.key: plan for plan in plans(CONFIG)}
@@ -67,6 +68,22 @@ def cell_of(wildcards):
 def cell_files(name, plans):
     """List one file of every cell of some plans."""
     return [str(cell.folder(RUN) / name) for plan in plans for cell in plan.cells()]
+
+
+def confirmation_files(name, plans):
+    """List one file of every confirming seed of some plans."""
+    seeds = [(*plan.key, seed) for plan in plans for seed in plan.confirming_seeds]
+    return [f"{CONFIRM}/{name}".format(task=task, mode=mode, seed=seed) for task, mode, seed in seeds]
+
+
+def all_metrics(plans):
+    """List metrics.json of every cell of some plans, the confirming seeds included."""
+    return cell_files("metrics.json", plans) + confirmation_files("metrics.json", plans)
+
+
+def tested_files(name, plan):
+    """List one file of every cell of a plan that may be tested: of the confirming seeds or else of the grid."""
+    return confirmation_files(name, [plan]) or cell_files(name, [plan])
 
 
 def mode_files(pattern, plans):
@@ -137,7 +154,7 @@ def refuse_job_arrays():
 
 def print_missing_cells():
     """Say which cells of the run have no result, so that nobody takes an older comparison for this run's."""
-    metrics = cell_files("metrics.json", PLANS.values())
+    metrics = all_metrics(PLANS.values())
     missing = [os.path.dirname(path) for path in metrics if not os.path.exists(path)]
     if missing:
         listed = "".join(f"\n  {folder}" for folder in missing[:20])

@@ -13,7 +13,7 @@ rule submit:
     input:
         tests=expand(f"{CHOSEN}/test.json", task=HIDDEN, allow_missing=True),
         hidden=expand(f"{CHOSEN}/hidden.safetensors", task=HIDDEN, allow_missing=True),
-        metrics=lambda wildcards: cell_files("metrics.json", [PLANS[task, wildcards.mode] for task in HIDDEN]),
+        metrics=lambda wildcards: all_metrics([PLANS[task, wildcards.mode] for task in HIDDEN]),
     output:
         directory(f"{RUN}/submissions/{{mode}}"),
     log:
@@ -40,8 +40,8 @@ EXPORT = f"{RUN}/export/{{task}}/{{mode}}"
 rule export_model:
     input:
         best=rules.select.output.best,
-        metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
-        trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
+        metrics=lambda wildcards: all_metrics([plan_of(wildcards)]),
+        trained=lambda wildcards: tested_files("trained.safetensors", plan_of(wildcards)),
         test=rules.evaluate.output.test,
         model=rules.base_model.output.model,
     output:

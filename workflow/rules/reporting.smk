@@ -54,7 +54,7 @@ rule inputs:
 rule compare:
     input:
         # Listed when asked for, as every job of a cell reads this file.
-        metrics=lambda wildcards: cell_files("metrics.json", PLANS.values()),
+        metrics=lambda wildcards: all_metrics(PLANS.values()),
         plans=mode_files(f"{MODE}/plan.json", PLANS.values()),
         best=mode_files(f"{MODE}/best.json", PLANS.values()),
         tests=mode_files(f"{CHOSEN}/test.json", PLANS.values()),
@@ -124,7 +124,7 @@ rule tables:
 # is selected or tested of a mode that lacks a cell.
 use rule compare as compare_partial with:
     input:
-        metrics=lambda wildcards: cell_files("metrics.json", complete_plans()),
+        metrics=lambda wildcards: all_metrics(complete_plans()),
         plans=mode_files(f"{MODE}/plan.json", PLANS.values()),
         best=lambda wildcards: mode_files(f"{MODE}/best.json", complete_plans()),
         tests=lambda wildcards: mode_files(f"{CHOSEN}/test.json", complete_plans()),

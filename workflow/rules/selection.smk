@@ -40,15 +40,45 @@ rule select:
         "{params.command} {input.plan:q} --results {params.results:q} --output {output.best:q}" " >{log:q} 2>&1"
 
 
+# The chosen setting with a seed that had no say in the choice. Which setting that is, the job reads from best.json when it
+# runs. Its outputs are not removed before it, so where the choice has not changed it keeps them.
+use rule finetune as confirm with:
+    input:
+        *rules.base_model.output,
+        best=rules.select.output.best,
+        model=rules.base_model.output.model,
+        train=rules.prepare_training.output.train,
+        train_stats=rules.prepare_training.output.train_stats,
+        validation=rules.prepare_training.output.validation,
+        validation_stats=rules.prepare_training.output.validation_stats,
+    output:
+        metrics=update(f"{CONFIRM}/metrics.json"),
+        predictions=update(f"{CONFIRM}/validation.safetensors"),
+        trained=update(f"{CONFIRM}/trained.safetensors"),
+    log:
+        f"{RUN}/logs/{CONFIRM_FOLDER}/confirm.log",
+    benchmark:
+        f"{RUN}/benchmarks/{CONFIRM_FOLDER}.tsv"
+    params:
+        command=run_script("confirm"),
+        cell=lambda wildcards, input: [input.best, "--seed", wildcards.seed],
+        base_model=subpath(input.model, parent=True),
+        data=subpath(input.train, parent=True),
+        folder=subpath(output.metrics, parent=True),
+        code=code_hash("confirm"),
+    message:
+        "{wildcards.task}: confirming the chosen setting of {wildcards.mode}, seed {wildcards.seed}"
+
+
 # Which cells it tests it reads from best.json when it runs, so the path is fixed and the graph static. Where every
 # setting diverged it says so, and its predictions have no rows.
 rule evaluate:
     input:
         *rules.base_model.output,
         best=rules.select.output.best,
-        metrics=lambda wildcards: cell_files("metrics.json", [plan_of(wildcards)]),
-        validation=lambda wildcards: cell_files("validation.safetensors", [plan_of(wildcards)]),
-        trained=lambda wildcards: cell_files("trained.safetensors", [plan_of(wildcards)]),
+        metrics=lambda wildcards: tested_files("metrics.json", plan_of(wildcards)),
+        validation=lambda wildcards: tested_files("validation.safetensors", plan_of(wildcards)),
+        trained=lambda wildcards: tested_files("trained.safetensors", plan_of(wildcards)),
         model=rules.base_model.output.model,
         test=rules.prepare.output.test,
         test_stats=rules.prepare.output.test_stats,

@@ -10,6 +10,8 @@ from finegrid.config.types import BatchSize, LearningRate, Record, Seed
 # patterns, so a path has one spelling and is never parsed: identity is in the JSON.
 MODE_FOLDER = "cells/{task}/{mode}"
 CELL_FOLDER = MODE_FOLDER + "/bs{batch_size}_lr{learning_rate}_seed{seed}"
+# The chosen setting with a confirming seed. The path holds no setting, so it is known before one is chosen.
+CONFIRM_FOLDER = MODE_FOLDER + "/confirm/seed{seed}"
 # What the setting that validation chose reaches on the test split.
 CHOSEN_FOLDER = MODE_FOLDER + "/chosen"
 
@@ -57,6 +59,12 @@ class Plan(Record):
     batch_sizes: tuple[BatchSize, ...]
     learning_rates: tuple[LearningRate, ...]
     seeds: tuple[Seed, ...]
+    confirming_seeds: tuple[Seed, ...] = ()
+
+    @property
+    def tested_seeds(self) -> tuple[int, ...]:
+        """The seeds with which the chosen setting is tested and compared: the confirming ones, if there are any."""
+        return self.confirming_seeds or self.seeds
 
     @property
     def key(self) -> tuple[str, str]:
@@ -79,6 +87,12 @@ class Plan(Record):
         """List every batch size with every learning rate with every seed."""
         return list(itertools.starmap(self.cell, itertools.product(self.batch_sizes, self.learning_rates, self.seeds)))
 
+    def tested_folder(self, cell: Cell, run_folder) -> Path:
+        """Return the folder of a cell of the chosen setting that is tested."""
+        if not self.confirming_seeds:
+            return cell.folder(run_folder)
+        return Path(run_folder, CONFIRM_FOLDER.format(task=self.task.name, mode=self.mode.name, seed=cell.seed))
+
     def folder(self, run_folder) -> Path:
         """Return the folder of the (task, mode)."""
         return Path(run_folder, MODE_FOLDER.format(task=self.task.name, mode=self.mode.name))
@@ -100,6 +114,7 @@ def plans(config: Config) -> list[Plan]:
             batch_sizes=config.batch_sizes,
             learning_rates=mode.learning_rates,
             seeds=config.seeds,
+            confirming_seeds=config.confirm.seeds if config.confirm else (),
         )
         for task in config.tasks.values()
         for mode in config.modes.values()

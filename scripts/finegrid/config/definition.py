@@ -259,6 +259,12 @@ class Training(Record):
     max_grad_norm: number("what the gradient's norm is clipped to: a number above 0", gt=0) = 1.0
 
 
+class Confirm(Record):
+    """More seeds for the setting that validation chose; they had no say in the choice."""
+
+    seeds: several(Seed, "seeds: a list of whole numbers, 0 or more, no two equal")
+
+
 class Config(Record):
     """A run."""
 
@@ -270,6 +276,7 @@ class Config(Record):
     batch_sizes: several(BatchSize, "batch sizes: a list of whole numbers, 1 or more, no two equal")
     learning_rates: LearningRates
     seeds: several(Seed, "seeds: a list of whole numbers, 0 or more, no two equal") = (0,)
+    confirm: Confirm | None = None
     training: Training = Training()
     published: tuple[
         text(
@@ -278,3 +285,10 @@ class Config(Record):
         ),
         ...,
     ] = ()
+
+    @model_validator(mode="after")
+    def _seeds_without_a_say(self):
+        both = sorted(set(self.seeds) & set(self.confirm.seeds)) if self.confirm else []
+        if both:
+            raise problem(f"{both} is in 'seeds', too; expected seeds that had no say in the choice", "confirm.seeds")
+        return self

@@ -4,9 +4,14 @@ Modes are compared at the setting that validation chose for each: on the test sp
 are hidden.
 """
 
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from finegrid.config.cell import MODE_FOLDER, Plan
+from finegrid.config.metrics import METRICS
 from finegrid.errors import InputError
 from finegrid.evaluation import statistics
 from finegrid.evaluation.comparison import (
@@ -19,8 +24,8 @@ from finegrid.evaluation.comparison import (
     SettingScore,
     TaskComparison,
 )
-from finegrid.evaluation.metrics import FUNCTIONS, score_names, scored_parts
-from finegrid.evaluation.pairs import Resampled, compare_pairs, holm_corrected
+from finegrid.evaluation.metrics import score_names, scored_parts
+from finegrid.evaluation.pairs import Resampled, compare_pairs, judged, right_rows
 from finegrid.evaluation.results import ModeResults, by_setting, check_same, read_mode, read_predictions
 from finegrid.evaluation.selection import all_ok
 from finegrid.records import DataStats, Metrics
@@ -49,14 +54,16 @@ def compare(run_folder, tasks: list[str], modes: list[str], partial: bool = Fals
             data = read_record(DataStats, Path(run_folder, "data", task, "stats.json"))
             found = [read_predictions(results, run_folder, data) for results in found]
             compared.append(compare_task(data, found))
-            environments |= dict.fromkeys(metrics.environment for results in found for metrics in results.cells)
+            environments |= dict.fromkeys(
+                metrics.environment for results in found for metrics in (*results.cells, *results.tested)
+            )
     if not compared:
         raise InputError(f"{run_folder}: nothing to compare: every mode lacks a cell on every task")
     return Comparison(
         run=plan.run,
         model=plan.model,
         environments=tuple(environments),
-        tasks=holm_corrected(compared),
+        tasks=judged(compared),
         missing=missing,
     )
 
@@ -79,40 +86,61 @@ def missing_cells(run_folder, plan: Plan) -> MissingCells | None:
 
 
 def compare_task(data: DataStats, modes: list[ModeResults]) -> TaskComparison:
-    """Compare some modes on a task. The p values of its pairs are not corrected for the other pairs of the run."""
+    """Compare some modes on a task. Its pairs are not judged yet: that takes all pairs of the run."""
     plan, splits = modes[0].plan, data.splits
     metrics = plan.task.metrics
     read = splits.test.rows > 0
     split, parts = ("test", splits.test.parts) if read else ("validation", splits.validation.parts)
-    resampled = {mode.plan.mode.name: resample_scores(mode, split, parts) for mode in modes if mode.chosen}
+    scored = {name: (name, metric, rows) for name, metric, rows in scored_parts(metrics, parts)}
+
+    @cache
+    def resampled(index: int, name: str) -> np.ndarray:
+        _, metric, rows = scored[name]
+        found = modes[index].splits[split]
+        return statistics.resample(metric, found.predictions[:, rows], found.labels[rows])
+
+    def resampled_of(mode: ModeResults, name: str) -> np.ndarray:
+        return resampled(next(index for index, each in enumerate(modes) if each is mode), name)
+
+    described = [
+        describe_mode(mode, split, describe_scores(mode, split, scored.values(), resampled_of)) for mode in modes
+    ]
     return TaskComparison(
         task=plan.task,
         data=data,
         training=plan.training,
         scores=score_names(metrics, splits.validation.parts),
         test_status="read" if read else "hidden" if splits.hidden.rows else "no test split",
-        modes=[
-            describe_mode(mode, parts, resampled[mode.plan.mode.name] if read and mode.chosen else {}) for mode in modes
-        ],
-        pairs=compare_pairs(modes, split, next(scored_parts(metrics, parts)), resampled),
+        modes=described,
+        pairs=compare_pairs(modes, split, next(iter(scored.values())), resampled_of),
     )
 
 
-def resample_scores(mode: ModeResults, split: str, parts: dict[str, int]) -> Resampled:
-    """Return the resampled scores of a mode's chosen setting by name: [resamples, seeds]."""
-    metrics, found = mode.plan.task.metrics, mode.splits[split]
-    resampled = {}
-    for name, metric, rows in scored_parts(metrics, parts):
-        needs_p = name == metrics[0] and metric != "accuracy"  # accuracy has McNemar's exact test
-        draws = statistics.RESAMPLES_FOR_P if needs_p else statistics.RESAMPLES
-        resampled[name] = statistics.resample(FUNCTIONS[metric], found.predictions[:, rows], found.labels[rows], draws)
-    return resampled
+def describe_scores(
+    mode: ModeResults, split: str, scored: Iterable[tuple[str, str, slice]], resampled: Resampled
+) -> dict[str, IntervalSpread] | None:
+    """Return the scores by which a mode is compared, by name; None if the mode diverged."""
+    if not mode.ok:
+        return None
+    described = {}
+    for name, metric, rows in scored:
+        scores = [of_seed[name] for of_seed in mode.splits[split].scores]
+        spread = statistics.spread(scores)
+        if metric == "accuracy":
+            method, interval = "Wilson", statistics.wilson(right_rows(mode.splits[split], rows))
+        else:
+            means = resampled(mode, name).mean(1)
+            method, interval = "bootstrap", statistics.percentile_interval(means)
+        known = statistics.uncertainty(scores, over_rows=0.0)  # `interval` has that part
+        low, high = statistics.with_seeds(spread.mean, interval, known)
+        interval = max(low, METRICS[metric].lowest), min(high, METRICS[metric].highest)
+        described[name] = IntervalSpread(**dict(spread), interval=interval, interval_method=method)
+    return described
 
 
-def describe_mode(mode: ModeResults, test_parts: dict[str, int], resampled: Resampled | None) -> ModeComparison:
-    """Return the scores of a mode; `resampled` are its test scores, None if there are none."""
-    chosen = mode.best.chosen
-    score = None
+def describe_mode(mode: ModeResults, split: str, scores: dict[str, IntervalSpread] | None) -> ModeComparison:
+    """Return all that is told of a mode; `scores` are those of the split on which modes are compared."""
+    chosen, score = mode.best.chosen, None
     if chosen:
         validation = [metrics.validation.last.scores for metrics in mode.chosen]
         score = ChosenScore(
@@ -120,7 +148,8 @@ def describe_mode(mode: ModeResults, test_parts: dict[str, int], resampled: Resa
             learning_rate=chosen.learning_rate,
             edges=chosen.edges,
             validation={name: statistics.spread([scores[name] for scores in validation]) for name in validation[0]},
-            test=describe_test(mode, test_parts, resampled) if resampled else None,
+            test=scores if split == "test" else None,
+            compared_validation=scores if split == "validation" else None,
         )
     settings = [
         SettingScore(
@@ -136,27 +165,18 @@ def describe_mode(mode: ModeResults, test_parts: dict[str, int], resampled: Resa
     ]
     tested = {cell.seed: cell.scores for cell in mode.evaluation.cells}
     first = mode.cells[0]
+    confirmations = mode.tested if mode.plan.confirming_seeds else []
+    environments = [metrics.environment for metrics in (*mode.cells, *confirmations)]
     return ModeComparison(
         plan=mode.plan,
         trainable=first.trainable,
         parameters=first.total,
         settings=settings,
         cells=[describe_cell(metrics, metrics in mode.chosen, tested.get(metrics.cell.seed)) for metrics in mode.cells],
+        confirmations=[describe_cell(metrics, True, tested[metrics.cell.seed]) for metrics in confirmations],
         chosen=score,
+        computed_on=sorted({f"{each.device}, {each.dtype}" for each in environments}),
     )
-
-
-def describe_test(mode: ModeResults, parts: dict[str, int], resampled: Resampled) -> dict[str, IntervalSpread]:
-    """Return the test scores of a chosen setting by name."""
-    described = {}
-    for name, metric, rows in scored_parts(mode.plan.task.metrics, parts):
-        spread = statistics.spread([scores[name] for scores in mode.splits["test"].scores])
-        if metric == "accuracy":
-            method, interval = "Wilson", statistics.wilson(spread.mean, rows.stop - rows.start)
-        else:
-            method, interval = "bootstrap", statistics.percentile_interval(resampled[name].mean(axis=1))
-        described[name] = IntervalSpread(**dict(spread), interval=interval, interval_method=method)
-    return described
 
 
 def describe_cell(metrics: Metrics, chosen: bool, test: dict[str, float] | None) -> CellScore:

@@ -22,11 +22,19 @@ class Spread(Result):
     max: float
 
 
+class Uncertainty(Result):
+    """The standard errors of a mean over seeds, one for each source of chance."""
+
+    seeds: int
+    over_seeds: float | None = None  # None for one seed
+    over_rows: float
+
+
 class IntervalSpread(Spread):
-    """A test score over seeds, with its 95 % interval."""
+    """A score over seeds, with its 95 % interval: over rows and seeds or, of one seed, over rows only."""
 
     interval: tuple[float, float]
-    interval_method: str
+    interval_method: Literal["Wilson", "bootstrap"]  # of the part over rows
 
 
 class SettingScore(Result):
@@ -64,8 +72,11 @@ class ChosenScore(Result):
     batch_size: int
     learning_rate: str
     edges: tuple[Edge, ...]
-    validation: dict[str, Spread]
-    test: dict[str, IntervalSpread] | None = None  # None where labels are hidden or there is no test split
+    validation: dict[str, Spread]  # of the grid's seeds
+    # Of the seeds that are compared: the confirming ones, if there are any, otherwise the grid's. None if one of them
+    # diverged; `test` also where labels are hidden or there is no test split, `compared_validation` where there is one.
+    test: dict[str, IntervalSpread] | None = None
+    compared_validation: dict[str, IntervalSpread] | None = None
 
 
 class ModeComparison(Result):
@@ -76,7 +87,9 @@ class ModeComparison(Result):
     parameters: int
     settings: tuple[SettingScore, ...]
     cells: tuple[CellScore, ...]
+    confirmations: tuple[CellScore, ...] = ()  # the chosen setting with the confirming seeds
     chosen: ChosenScore | None = None  # None if every setting diverged
+    computed_on: tuple[str, ...]  # device and precision of its cells: "cpu, bfloat16"
 
     @property
     def name(self) -> str:
@@ -98,20 +111,7 @@ class McNemar(Result):
     p: float
 
 
-class RowsTest(Result):
-    """A test over the rows of the split, by these trained models."""
-
-    method: str
-    p: float
-    p_holm: float  # corrected over all pairs of the run
-    per_seed: tuple[McNemar, ...] = ()
-
-
-class SeedsTest(Result):
-    """A permutation test over the seeds."""
-
-    p: float
-    n: int
+Verdict = Literal["beyond noise", "within noise", "one seed: not assessable"]
 
 
 class Pair(Result):
@@ -123,11 +123,14 @@ class Pair(Result):
     split: Literal["test", "validation"]
     seeds: tuple[int, ...]
     delta: float  # mean of `mode` less mean of `against`
-    interval: tuple[float, float]
-    interval_method: str
-    rows: RowsTest
-    over_seeds: SeedsTest | None = None
-    within_noise: bool
+    uncertainty: Uncertainty
+    interval: tuple[float, float]  # over rows and seeds; of one seed, over rows only
+    p: float | None = None  # at which the interval just reaches 0; None for one seed, as the next two are
+    p_holm: float | None = None  # corrected over all pairs of the run
+    detectable: float | None = None  # the true difference that the run finds with 80 % power
+    mcnemar: tuple[McNemar, ...] = ()  # of accuracy; a statement about these rows and these trained models only
+    mcnemar_p: float | None = None  # of all seeds
+    verdict: Verdict
 
 
 class TaskComparison(Result):
@@ -155,6 +158,14 @@ class TaskComparison(Result):
     def tested(self) -> bool:
         """Whether modes are compared on the test split, not on validation."""
         return self.test_status == "read"
+
+    def score(self, mode: ModeComparison) -> IntervalSpread | None:
+        """Return the score by which modes are compared: on the test split, or on validation where it has no labels.
+
+        None if every setting diverged, or a seed of the chosen one did.
+        """
+        scores = mode.chosen and (mode.chosen.test if self.tested else mode.chosen.compared_validation)
+        return scores[self.metric] if scores else None
 
     def mode(self, name: str) -> ModeComparison | None:
         """Return the mode of this name, if it is compared."""

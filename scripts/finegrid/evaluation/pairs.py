@@ -1,21 +1,23 @@
 """Every pair of modes on a task: how far they are apart, and whether that is more than noise."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from finegrid.evaluation import statistics
-from finegrid.evaluation.comparison import Pair, RowsTest, SeedsTest, TaskComparison
-from finegrid.evaluation.results import ModeResults
+from finegrid.evaluation.comparison import Pair, TaskComparison, Verdict
+from finegrid.evaluation.results import ModeResults, SplitPredictions
 
 SIGNIFICANT = 0.05
-Resampled = dict[str, np.ndarray]  # [resamples, seeds] by the name of the score
+Resampled = Callable[[ModeResults, str], np.ndarray]  # a mode's resampled scores of this name: [resamples, seeds]
 
 
-def compare_pairs(modes: list[ModeResults], split: str, scored: tuple, resampled: dict[str, Resampled]) -> list[Pair]:
+def compare_pairs(modes: list[ModeResults], split: str, scored: tuple[str, str, slice], resampled: Resampled):
     """Compare each mode with those before it, full fine-tuning being the first.
 
-    `scored` is the name, metric and rows of the score that selects; `resampled` the resampled scores of each mode.
+    `scored` is the name, metric and rows of the score that selects. The p values are not yet corrected.
     """
-    ordered = sorted((mode for mode in modes if mode.chosen), key=lambda mode: mode.plan.mode.name != "full")
+    ordered = sorted((mode for mode in modes if mode.ok), key=lambda mode: mode.plan.mode.name != "full")
     return [
         compare_two(ours, theirs, split, scored, resampled)
         for index, ours in enumerate(ordered)
@@ -24,50 +26,61 @@ def compare_pairs(modes: list[ModeResults], split: str, scored: tuple, resampled
 
 
 def compare_two(
-    ours: ModeResults, theirs: ModeResults, split: str, scored: tuple, resampled: dict[str, Resampled]
+    ours: ModeResults, theirs: ModeResults, split: str, scored: tuple[str, str, slice], resampled: Resampled
 ) -> Pair:
-    """Compare two modes. The p value over rows is not yet corrected."""
+    """Compare two modes, seed by seed and row by row."""
     name, metric, rows = scored
     both = ours, theirs
-    names = [mode.plan.mode.name for mode in both]
-    seeds = [metrics.cell.seed for metrics in ours.chosen]
-    scores = [[of_seed[name] for of_seed in mode.splits[split].scores] for mode in both]
-    differences = statistics.resampled_differences(*(resampled[mode][name] for mode in names))
+    seeds = ours.plan.tested_seeds
+    scores = [np.array([of_seed[name] for of_seed in mode.splits[split].scores]) for mode in both]
+    per_seed = []
     if metric == "accuracy":
-        right = [mode.splits[split].predictions[:, rows] == mode.splits[split].labels[rows] for mode in both]
+        right = [right_rows(mode.splits[split], rows) for mode in both]
+        error = statistics.rows_error_of_accuracy(*right)
         per_seed = [statistics.mcnemar_exact(*of_seed) for of_seed in zip(seeds, *right, strict=True)]
-        method, p = "McNemar, exact", statistics.combined_p([test.p for test in per_seed])
     else:
-        method, p, per_seed = "paired bootstrap", statistics.bootstrap_p(differences), []
-    interval = statistics.percentile_interval(differences)
+        error = float(np.std(resampled(ours, name).mean(1) - resampled(theirs, name).mean(1), ddof=1))
+    delta = float(np.mean(scores[0] - scores[1]))
+    known = statistics.uncertainty((scores[0] - scores[1]).tolist(), error)
+    half = statistics.half_width(known)
     return Pair(
-        mode=names[0],
-        against=names[1],
+        mode=ours.plan.mode.name,
+        against=theirs.plan.mode.name,
         metric=name,
         split=split,
         seeds=seeds,
-        delta=float(np.mean(scores[0]) - np.mean(scores[1])),
-        interval=interval,
-        interval_method="paired bootstrap over rows" + " and seeds" * (len(seeds) > 1),
-        rows=RowsTest(method=method, p=p, p_holm=p, per_seed=per_seed),
-        over_seeds=SeedsTest(p=statistics.permutation_p(*scores), n=len(seeds)) if len(seeds) > 1 else None,
-        within_noise=within_noise(interval, p),
+        delta=delta,
+        uncertainty=known,
+        interval=(delta - half, delta + half),
+        p=statistics.p_value(delta, known),
+        mcnemar=per_seed,
+        mcnemar_p=statistics.combined_p([test.p for test in per_seed]) if per_seed else None,
+        verdict=verdict(None),
     )
 
 
-def within_noise(interval, p: float) -> bool:
-    """Whether a difference with this interval and p value may be none."""
-    low, high = interval
-    return low <= 0 <= high or p > SIGNIFICANT
+def right_rows(found: SplitPredictions, rows: slice) -> np.ndarray:
+    """Return whether each seed is right on each of some rows: [seeds, rows]."""
+    return found.predictions[:, rows] == found.labels[rows]
 
 
-def holm_corrected(tasks: list[TaskComparison]) -> list[TaskComparison]:
-    """Return the tasks with the p values over rows of all their pairs corrected together."""
-    corrected = iter(statistics.holm([pair.rows.p for task in tasks for pair in task.pairs]))
+def verdict(corrected_p: float | None) -> Verdict:
+    """Return what may be said of a difference. Of one seed nothing, as the other source of chance cannot be seen."""
+    if corrected_p is None:
+        return "one seed: not assessable"
+    return "beyond noise" if corrected_p <= SIGNIFICANT else "within noise"
 
-    def correct(pair: Pair) -> Pair:
+
+def judged(tasks: list[TaskComparison]) -> list[TaskComparison]:
+    """Return the tasks with the p values of all their pairs corrected together, and so the verdicts."""
+    pairs = [pair for task in tasks for pair in task.pairs]
+    corrected = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
+
+    def judge(pair: Pair) -> Pair:
+        if pair.p is None:
+            return pair
         p = next(corrected)
-        rows = pair.rows.model_copy(update={"p_holm": p})
-        return pair.model_copy(update={"rows": rows, "within_noise": within_noise(pair.interval, p)})
+        detectable = statistics.detectable(pair.uncertainty, len(pairs))
+        return pair.model_copy(update={"p_holm": p, "detectable": detectable, "verdict": verdict(p)})
 
-    return [task.model_copy(update={"pairs": tuple(correct(pair) for pair in task.pairs)}) for task in tasks]
+    return [task.model_copy(update={"pairs": tuple(map(judge, task.pairs))}) for task in tasks]

@@ -31,7 +31,8 @@ class ModeResults:
 
     best: Best
     cells: list[Metrics]  # of the whole plan, in its order
-    chosen: list[Metrics]  # the seeds of the chosen setting; none if every setting diverged
+    chosen: list[Metrics]  # the grid's seeds of the chosen setting; none if every setting diverged
+    tested: list[Metrics]  # the seeds that are tested and compared: the confirming ones, or the same as `chosen`
     evaluation: Evaluation
     splits: dict[str, SplitPredictions] = field(default_factory=dict)  # see `read_predictions`
 
@@ -39,6 +40,11 @@ class ModeResults:
     def plan(self) -> Plan:
         """The plan that all of it belongs to."""
         return self.best.plan
+
+    @property
+    def ok(self) -> bool:
+        """Whether a setting was chosen and every seed that is compared came through."""
+        return self.evaluation.status == "ok"
 
 
 def read_mode(best_path, run_folder) -> ModeResults:
@@ -49,16 +55,22 @@ def read_mode(best_path, run_folder) -> ModeResults:
     best = Best.read(best_path)
     cells = read_cells(best.plan, run_folder)
     chosen = chosen_cells(best, cells)
+    tested = read_confirmations(best, run_folder) if best.plan.confirming_seeds else chosen
     path = best.plan.chosen_folder(run_folder) / "test.json"
     evaluation = Evaluation.read(path, plan=best.plan)
     check_same(evaluation.plan, best.plan, path, "plan")
-    tested = [(cell.seed, cell.fingerprint) for cell in evaluation.cells]
-    if evaluation.chosen != best.chosen or tested != [(metrics.cell.seed, metrics.fingerprint) for metrics in chosen]:
+    found = [(cell.seed, cell.fingerprint) for cell in evaluation.cells]
+    if evaluation.chosen != best.chosen or found != [(metrics.cell.seed, metrics.fingerprint) for metrics in tested]:
         raise InputError(
             f"{path}: does not belong to {best_path} and the metrics.json of the chosen cells; "
             "delete it to have it made again"
         )
-    return ModeResults(best, cells, chosen, evaluation)
+    return ModeResults(best, cells, chosen, tested, evaluation)
+
+
+def read_confirmations(best: Best, run_folder) -> list[Metrics]:
+    """Read metrics.json of the chosen setting's confirming seeds; none if every setting diverged."""
+    return [read_metrics(best.plan.tested_folder(cell, run_folder) / "metrics.json", cell) for cell in best.cells()]
 
 
 def read_predictions(mode: ModeResults, run_folder, data: DataStats) -> ModeResults:
@@ -66,13 +78,15 @@ def read_predictions(mode: ModeResults, run_folder, data: DataStats) -> ModeResu
 
     Raises InputError if they are damaged, or do not give the scores that the JSON files have.
     """
+    if not mode.ok:
+        return mode
     scores = {
-        "validation": [metrics.validation.last.scores for metrics in mode.chosen],
+        "validation": [metrics.validation.last.scores for metrics in mode.tested],
         "test": [cell.scores for cell in mode.evaluation.cells],
     }
     splits = {}
     for split, stats in data.splits.items():
-        if mode.chosen and split in scores and stats.rows:
+        if split in scores and stats.rows:
             path = mode.plan.chosen_folder(run_folder) / f"{split}.safetensors"
             mode.evaluation.check_file(path)
             splits[split] = read_split(path, mode.plan.task, stats.parts, scores[split])

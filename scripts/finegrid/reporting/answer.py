@@ -3,13 +3,12 @@
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.reporting.footnotes import plural
-from finegrid.reporting.score_tables import mean_score
 from finegrid.reporting.sentences import Sentence, sentence
 
 
 def answer(comparison: Comparison) -> Sentence | None:
     """Return what the modes reach on the task or, of several tasks, on how many each keeps up; None without a score."""
-    tasks = [task for task in comparison.tasks if any(mode.chosen for mode in task.modes)]
+    tasks = [task for task in comparison.tasks if any(map(task.score, task.modes))]
     if len(comparison.tasks) == 1:
         return of_task(tasks[0]) if tasks else None
     return over_tasks(tasks)
@@ -18,14 +17,14 @@ def answer(comparison: Comparison) -> Sentence | None:
 def of_task(task: TaskComparison) -> Sentence:
     """Return the score of each mode: that of full fine-tuning first, then from the best to the worst."""
     modes = sorted(
-        (mode for mode in task.modes if mode.chosen),
-        key=lambda mode: (mode.name != "full", -signed_score(task.metric, mean_score(task, mode))),
+        filter(task.score, task.modes),
+        key=lambda mode: (mode.name != "full", -signed_score(task.metric, task.score(mode).mean)),
     )
     parts, values = [], {}
     for index, mode in enumerate(modes):
         values |= {
             f"mode{index}": "full fine-tuning" if mode.name == "full" else mode.name,
-            f"score{index}": mean_score(task, mode),
+            f"score{index}": task.score(mode).mean,
             f"share{index}": mode.trainable.total / mode.parameters,
         }
         verb_and_metric = ("reaches ", " {metric}") if index == 0 else ("", "")
@@ -36,11 +35,20 @@ def of_task(task: TaskComparison) -> Sentence:
         values[f"distance{index}"] = abs(pair.delta) if (pair := to_full(task, mode)) else None
         parts.append(part.replace("#", str(index)))
     diverged = [mode.name for mode in task.modes if not mode.chosen]
+    unconfirmed = [mode.name for mode in task.modes if mode.chosen and not task.score(mode)]
+    pairs = [to_full(task, mode) for mode in task.modes]
+    not_assessable = any(pair and pair.p is None for pair in pairs)
     return sentence(
-        "On {where}, " + listed(parts) + ("; {diverged} diverged at every setting" if diverged else "") + ".",
+        "On {where}, "
+        + listed(parts)
+        + ("; {diverged} diverged at every setting" if diverged else "")
+        + ("; {unconfirmed} diverged with a confirming seed" if unconfirmed else "")
+        + ("; with one seed, whether the modes differ is not assessable" if not_assessable else "")
+        + ".",
         where=f"the test split of {task.name}" if task.tested else f"validation rows of {task.name}",
         metric=display_name(task.metric),
         diverged=listed(diverged),
+        unconfirmed=listed(unconfirmed),
         **values,
     )
 
@@ -55,9 +63,10 @@ def distance(task: TaskComparison, mode: ModeComparison) -> str:
     pair = to_full(task, mode)
     if pair is None:
         return ""
-    if pair.within_noise:
+    if pair.verdict == "within noise":
         return ", a difference within noise"
-    return f", {{distance#:.3f}} {'better' if better(pair) else 'worse'}, beyond noise"
+    noise = ", beyond noise" if pair.verdict == "beyond noise" else ""
+    return f", {{distance#:.3f}} {'better' if better(pair) else 'worse'}{noise}"
 
 
 def better(pair: Pair) -> bool:
@@ -71,24 +80,30 @@ def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
     None if no mode is compared with full fine-tuning.
     """
     verdicts: dict[str, list[str]] = {}
-    for task in tasks:
-        for pair in task.pairs:
-            if pair.against == "full":
-                verdict = "within noise of it" if pair.within_noise else "better" if better(pair) else "worse"
-                verdicts.setdefault(pair.mode, []).append(verdict)
+    pairs = [pair for task in tasks for pair in task.pairs if pair.against == "full"]
+    for pair in pairs:
+        verdicts.setdefault(pair.mode, []).append(beside_full(pair))
     if not verdicts:
         return None
+    one_seed = "; with one seed, whether the modes differ is not assessable" if pairs[0].p is None else ""
     parts, values = [], {}
     for index, (mode, found) in enumerate(verdicts.items()):
         counts = []
-        for verdict in ("worse", "within noise of it", "better"):
+        for verdict in ("worse", "worse beyond noise", "within noise of it", "better", "better beyond noise"):
             if verdict in found:
                 name = f"count{index}_{len(counts)}"
                 values[name] = found.count(verdict)
                 counts.append(f"{verdict} on {{{name}}}")
         values |= {f"mode{index}": mode, f"tasks{index}": len(found)}
         parts.append(f"{{mode{index}}} is {listed(counts)} of {{tasks{index}}} {plural(len(found), 'task').split()[1]}")
-    return sentence("Compared with full fine-tuning, " + "; ".join(parts) + ".", **values)
+    return sentence("Compared with full fine-tuning, " + "; ".join(parts) + one_seed + ".", **values)
+
+
+def beside_full(pair: Pair) -> str:
+    """Say how a mode does beside full fine-tuning."""
+    if pair.verdict == "within noise":
+        return "within noise of it"
+    return ("better" if better(pair) else "worse") + (" beyond noise" if pair.verdict == "beyond noise" else "")
 
 
 def listed(parts: list[str]) -> str:

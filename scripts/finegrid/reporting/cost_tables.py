@@ -55,11 +55,13 @@ ON_DISK = "On disk: only the trained parameters."
 
 def whole_grid(comparison: Comparison) -> str:
     """Say what the whole grid cost, and with how many threads."""
-    cells = [cell for _, mode in comparison.rows() for cell in mode.cells]
+    cells = [cell for _, mode in comparison.rows() for cell in (*mode.cells, *mode.confirmations)]
+    confirming = sum(len(mode.confirmations) for _, mode in comparison.rows())
     hours = sum(cell.cost.total_seconds for cell in cells) / 3600
     threads = sorted({environment.threads for environment in comparison.environments})
     return (
-        f"The whole grid: {plural(len(cells), 'cell')}, {hours:.2f} hours of jobs with "
+        f"The whole grid: {plural(len(cells), 'cell')}{f', {confirming:,} of them confirming' if confirming else ''}, "
+        f"{hours:.2f} hours of jobs with "
         f"{' or '.join(map(str, threads))} CPU {'thread' if threads == [1] else 'threads'} each. "
         "Jobs that run side by side slow each other down."
     )

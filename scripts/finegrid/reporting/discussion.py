@@ -3,16 +3,15 @@
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, SettingScore, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
-from finegrid.evaluation.published import PublishedScore, rows_for
+from finegrid.evaluation.published import PublishedScore
 from finegrid.reporting.answer import answer
+from finegrid.reporting.beside_published import beside_the_published
 from finegrid.reporting.sentences import Discussion, Section, Sentence, sentence
 
 # The largest learning rate of the original study, which found that BitFit fails on small models.
 STUDYS_LARGEST = "3e-4"
 # A smaller gap in score is not divided into parts, which would be noise.
 SMALLEST_GAP = 0.01
-# The corrected p above which a pair is within noise.
-SIGNIFICANT = 0.05
 
 
 def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussion:
@@ -36,8 +35,8 @@ def distance_from_full(task: TaskComparison) -> list[Sentence]:
     for pair in task.pairs:
         if pair.against != "full":
             continue
-        mode, p = task.mode(pair.mode), pair.rows.p_holm
-        score, full = (getattr(task.mode(name).chosen, pair.split)[pair.metric] for name in (pair.mode, "full"))
+        mode = task.mode(pair.mode)
+        score, full = (task.score(task.mode(name)) for name in (pair.mode, "full"))
         sentences += [
             sentence(
                 "With {share:.2%} of the parameters trained, {mode} reaches {score:.3f} {metric} on {where}; full "
@@ -49,30 +48,37 @@ def distance_from_full(task: TaskComparison) -> list[Sentence]:
                 where="the test split" if pair.split == "test" else "validation, which also chose the settings",
                 full=full.mean,
             ),
-            sentence(
-                "The difference, {difference:+.3f} ({direction}{level:.0%} interval {low:+.3f} to {high:+.3f}), is "
-                "{verdict} noise (corrected p {below}{p:.3f}{unless}).",
-                difference=pair.delta,
-                direction="" if METRICS[task.metric].higher_is_better else "lower is better; ",
-                level=0.95,
-                low=pair.interval[0],
-                high=pair.interval[1],
-                verdict="within" if pair.within_noise else "beyond",
-                below="below " if p < 0.001 else "",  # three decimals do not show a smaller p
-                p=max(p, 0.001),
-                unless=disagreement(pair),
-            ),
+            judgement(pair, METRICS[task.metric].higher_is_better),
         ]
     return sentences
 
 
-def disagreement(pair: Pair) -> str:
-    """Say what the interval shows where it disagrees with p; beyond noise is what both find to be so."""
-    low, high = pair.interval
-    contains_zero, significant = low <= 0 <= high, pair.rows.p_holm <= SIGNIFICANT
-    if significant and contains_zero:
-        return ", but the interval contains zero"
-    return "" if significant or contains_zero else ", although the interval excludes zero"
+def judgement(pair: Pair, higher_is_better: bool) -> Sentence:
+    """Say how certain a difference is; what the run could have seen of one within noise; of one seed, what it lacks."""
+    p = pair.p_holm
+    if p is None:
+        verdict = (
+            ", is that of one seed: over the rows alone the {level:.0%} interval is {low:+.3f} to {high:+.3f}, and "
+        )
+        verdict += "whether another seed would agree is not assessable."
+    else:
+        verdict = " ({level:.0%} interval {low:+.3f} to {high:+.3f} over rows and seeds), is {verdict} (corrected p "
+        verdict += "{below}{p:.3f})."
+    if pair.verdict == "within noise":
+        verdict += " That does not make the modes equal: of a true difference, this run finds {detectable:.3f} with "
+        verdict += "{power:.0%} power."
+    return sentence(
+        "The difference, {difference:+.3f}" + ("" if higher_is_better else " (lower is better)") + verdict,
+        difference=pair.delta,
+        level=0.95,
+        low=pair.interval[0],
+        high=pair.interval[1],
+        verdict=pair.verdict,
+        below="below " if p is not None and p < 0.001 else "",  # three decimals do not show a smaller p
+        p=None if p is None else max(p, 0.001),
+        detectable=pair.detectable,
+        power=0.8,
+    )
 
 
 def explain_the_gap(task: TaskComparison) -> list[Sentence]:
@@ -175,64 +181,6 @@ def lead(task: TaskComparison, one: SettingScore, other: SettingScore) -> float:
     return signed_score(task.metric, one.validation.mean - other.validation.mean)
 
 
-def beside_the_published(
-    comparison: Comparison, task: TaskComparison, published: list[PublishedScore]
-) -> list[Sentence]:
-    """Put the chosen settings beside published scores of the same mode, split and metric."""
-    sentences, used = [], []
-    for mode in task.modes:
-        for split in ("validation", "test"):
-            ours = mode.chosen and getattr(mode.chosen, split)
-            theirs = [
-                score
-                for score in rows_for(published, task)
-                if (score.mode, score.split, score.metric) == (mode.name, split, task.metric)
-            ]
-            if not theirs or not ours:
-                continue
-            used += theirs
-            low, high = (bound(score.value for score in theirs) for bound in (min, max))
-            count = len({score.title for score in theirs})
-            span = "{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else "{low:.3f} to {high:.3f}"
-            sources = "one source" if count == 1 else "{count} sources"
-            sentences.append(
-                sentence(
-                    f"Published {{metric}} of {{mode}} on {{split}}: {span} ({sources}); this run: {{ours:.3f}}.",
-                    metric=display_name(task.metric),
-                    mode="full fine-tuning" if mode.name == "full" else mode.name,
-                    split=split,
-                    low=low,
-                    high=high,
-                    count=count,
-                    ours=ours[task.metric].mean,
-                )
-            )
-    return [*sentences, *published_protocol(comparison, task, used)] if used else []
-
-
-def published_protocol(comparison: Comparison, task: TaskComparison, used: list[PublishedScore]) -> list[Sentence]:
-    """Say how this run differs from the published scores that it is put beside, if it does."""
-    ours, models = comparison.model.repo or comparison.model.name, {score.model for score in used}
-    split = "test" if any(score.split == "test" for score in used) else "validation"
-    rows, sampled = getattr(task.data.splits, split), task.task.sample.sizes if task.task.sample else {}
-    # Validation rows that are held out do not count as a difference: most published ones are held out, too.
-    if models == {ours} and not sampled and (split == "validation" or rows.origin.startswith("official")):
-        return []
-    return [
-        sentence(
-            "The published scores are for {theirs}, this run's for {ours} ("
-            + ("a sample of {rows:,} {split} rows, {origin}" if split in sampled else "{split} rows: {origin}")
-            + "{trained}), so they are for orientation only.",
-            theirs=" and ".join(sorted(models)),
-            ours="the same model" if models == {ours} else ours,
-            split=split,
-            rows=rows.rows,
-            origin=rows.origin,
-            trained="; a sample of the training rows" if "train" in sampled else "",
-        )
-    ]
-
-
 def caveats(task: TaskComparison) -> list[Sentence]:
     """Say which choices are at the edge of the grid, how few seeds there are, and how many cells diverged."""
     sentences = []
@@ -261,12 +209,12 @@ def caveats(task: TaskComparison) -> list[Sentence]:
 
 
 def number_of_seeds(task: TaskComparison) -> list[Sentence]:
-    """Say how many seeds a chosen setting has, and what they cannot show."""
-    count = next((len(mode.plan.seeds) for mode in task.modes if mode.chosen), 0)
+    """Say how many seeds a chosen setting has, and what a single one cannot show."""
+    plan = next((mode.plan for mode in task.modes if mode.chosen), None)
+    if plan is None:
+        return []
+    count = len(plan.tested_seeds)
     if count == 1:
         return [sentence("With one seed, nothing here shows how much these scores vary from seed to seed.")]
-    if not count or not task.pairs:
-        return []
-    least = 2 / 2**count  # the smallest p of an exact two-sided permutation test
-    few = ", too few for a permutation test over them to give a p below {least:.3f}" if least > SIGNIFICANT else ""
-    return [sentence("Scores are means over {count} seeds" + few + ".", count=count, least=least)]
+    kind = "confirming seeds, which had no say in the choice of settings" if plan.confirming_seeds else "seeds"
+    return [sentence(f"Scores are means over {{count}} {kind}.", count=count)]

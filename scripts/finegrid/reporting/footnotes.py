@@ -1,13 +1,13 @@
 """Footnotes of the tables: protocol, data, edges of the grid, diverged and missing cells, tests of differences."""
 
+from collections.abc import Sequence
+
 from finegrid.config.cell import Cell
 from finegrid.evaluation.comparison import Comparison, MissingCells
 from finegrid.evaluation.metrics import display_name
 from finegrid.records import DataStats
 
 LISTED = 10  # missing cells, or files, named in a note
-# The tests of a difference, as a sentence names them.
-IN_WORDS = {"McNemar, exact": "McNemar's exact test", "paired bootstrap": "a paired bootstrap"}
 
 
 def plural(count: int, noun: str) -> str:
@@ -52,11 +52,25 @@ def labels(stats: DataStats) -> str:
 
 
 def seeds(comparison: Comparison) -> str:
-    """Say which seeds there are, and what a single one cannot show."""
-    seeds = comparison.tasks[0].modes[0].plan.seeds
-    if len(seeds) == 1:
-        return f"Seeds: one ({seeds[0]}), so nothing here shows how much scores vary from seed to seed."
-    return f"Seeds: scores are means over seeds {', '.join(map(str, seeds))}."
+    """Say which seeds there are, what they are for, and what a single one cannot show."""
+    plan = comparison.tasks[0].modes[0].plan
+    if plan.confirming_seeds:
+        chose, confirmed = listed(plan.seeds, "seed"), listed(plan.confirming_seeds, "confirming seed")
+        return (
+            f"Seeds: {chose} chose the settings. What compares modes is of {confirmed}, which had no say in the choice."
+        )
+    if len(plan.seeds) == 1:
+        return (
+            f"Seeds: one ({plan.seeds[0]}), so nothing here shows how much scores vary from seed to seed. "
+            "`confirm: {seeds: [...]}` in the configuration trains the chosen settings with more."
+        )
+    return f"Seeds: scores are means over {listed(plan.seeds, 'seed')}."
+
+
+def listed(values: Sequence[int], noun: str) -> str:
+    """Name some values: `seed 0`, `seeds 0 and 1`."""
+    *most, last = map(str, values)
+    return f"{noun} {last}" if not most else f"{noun}s {', '.join(most)} and {last}"
 
 
 def data(comparison: Comparison) -> list[str]:
@@ -119,6 +133,12 @@ def warnings(comparison: Comparison) -> list[str]:
         diverged = sum(cell.status == "diverged" for cell in mode.cells)
         if diverged:
             notes.append(f"Diverged: {name}: {diverged:,} of {plural(len(mode.cells), 'cell')}.")
+        unconfirmed = [cell.seed for cell in mode.confirmations if cell.status == "diverged"]
+        if unconfirmed:
+            notes.append(
+                f"Diverged: {name}: the chosen setting with {listed(unconfirmed, 'confirming seed')}, so it is not "
+                "tested or compared."
+            )
     extend = [
         f"Edge of the grid: {'; '.join(names)}: {message}. To extend the grid: `{change}`."
         for (message, change), names in edges.items()
@@ -148,32 +168,46 @@ def setting(cell: Cell) -> str:
 def test(comparison: Comparison) -> list[str]:
     """Say how to read the intervals of test scores, and the differences to other modes."""
     return [
-        "95% intervals of scores: Wilson's for accuracy, a bootstrap over the test rows otherwise. They show how much "
-        "a score would vary over test splits of this size, not over seeds.",
+        f"95% intervals of scores: {SOURCES[one_seed(comparison)]}; over rows Wilson's for accuracy, a bootstrap "
+        "otherwise.",
         *differences(comparison),
     ]
 
 
+# What intervals are over, by whether there is only one seed.
+SOURCES = {
+    True: "over the rows of the split only, as one seed does not show how much a score varies from seed to seed",
+    False: "over both sources of chance, the rows of the split and the seeds",
+}
+
+
+def one_seed(comparison: Comparison) -> bool:
+    """Whether modes are compared with one seed."""
+    return len(comparison.tasks[0].modes[0].plan.tested_seeds) == 1
+
+
 def differences(comparison: Comparison) -> list[str]:
-    """Say how the differences between modes are tested."""
+    """Say how the differences between modes are judged, and what the run could have seen."""
     pairs = [pair for task in comparison.tasks for pair in task.pairs]
+    notes = unlike(comparison)
     if not pairs:
-        return []
-    methods = dict.fromkeys(IN_WORDS[pair.rows.method] for pair in pairs)
-    combined = (
-        " The p-values of the seeds are combined by Rüger's method: the middle one, times the number of seeds over its "
-        "rank."
-    ) * any(len(pair.rows.per_seed) > 1 for pair in pairs)
-    notes = [
-        f"Differences between modes: 95% interval by {pairs[0].interval_method}; p by {' or '.join(methods)}; Holm's "
-        f"correction covers {plural(len(pairs), 'comparison')} in this run.{combined} Within noise: the interval "
-        "contains 0 or the corrected p is above 0.05."
-    ]
-    over_seeds = [pair.over_seeds.n for pair in pairs if pair.over_seeds]
-    if over_seeds:
+        return notes
+    if one_seed(comparison):
         notes.append(
-            f"A permutation test over {max(over_seeds)} seeds cannot give a p below {2 / 2 ** max(over_seeds):.3f}, "
-            "however clear the difference."
+            f"Differences between modes: 95% intervals {SOURCES[True]}. So no difference is called beyond noise."
+        )
+    else:
+        notes.append(
+            f"Differences between modes: 95% intervals {SOURCES[False]}; p inverts the interval; Holm's correction "
+            f"covers {plural(len(pairs), 'comparison')} in this run. Beyond noise: the corrected p is at most 0.05."
+        )
+    within = [pair.detectable for pair in pairs if pair.verdict == "within noise"]
+    if within:
+        low, high = min(within), max(within)
+        span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+        notes.append(
+            f"Within noise does not mean equal: such a comparison finds a true difference of {span} with 80% power, "
+            "and misses smaller ones more often."
         )
     untested = [task.name for task in comparison.tasks if task.pairs and not task.tested]
     if untested:
@@ -182,6 +216,35 @@ def differences(comparison: Comparison) -> list[str]:
             f"{', '.join(untested)}."
         )
     return notes
+
+
+def unlike(comparison: Comparison) -> list[str]:
+    """Say where modes that are compared were not computed on the same device in the same precision."""
+    notes = []
+    for task in comparison.tasks:
+        found = {mode.name: mode.computed_on for mode in task.modes}
+        if len({on for computed_on in found.values() for on in computed_on}) > 1:
+            each = "; ".join(f"{mode}: {' and '.join(computed_on)}" for mode, computed_on in found.items())
+            notes.append(
+                f"Not like with like: cells of {task.name} ran on different devices or in different precisions "
+                f"({each})."
+            )
+    return notes
+
+
+def trained_models(comparison: Comparison) -> list[str]:
+    """Say what McNemar's test is about, where there is one."""
+    pairs = [pair for task in comparison.tasks for pair in task.pairs if pair.mcnemar]
+    if not pairs:
+        return []
+    combined = (
+        " The p-values of the seeds are combined by Rüger's method: the middle one, times the number of seeds over its "
+        "rank."
+    ) * any(len(pair.mcnemar) > 1 for pair in pairs)
+    return [
+        "McNemar's exact test is a statement about these trained models on rows like these, not about the modes: "
+        f"another seed trains other models.{combined}"
+    ]
 
 
 def metric_name(comparison: Comparison) -> str:

@@ -5,19 +5,19 @@ from tabulate import tabulate
 
 from finegrid.config.cell import Plan
 from finegrid.evaluation.metrics import display_name
-from finegrid.evaluation.results import by_setting
+from finegrid.evaluation.results import ModeResults, by_setting
 from finegrid.evaluation.selection import all_ok, mean_score
 from finegrid.records import Best, Evaluation, Metrics
 from finegrid.reporting.markdown import escape
 
 
-def model_card(best: Best, cells: list[Metrics], metrics: Metrics, evaluation: Evaluation) -> str:
-    """Return the README.md of the exported folder.
-
-    `cells`: all cells of the plan; `metrics`: the exported one; `evaluation`: the test scores of its setting.
-    """
+def model_card(mode: ModeResults, metrics: Metrics) -> str:
+    """Return the README.md of the folder of an exported cell, given all results of its mode."""
+    best, cells, evaluation = mode.best, mode.cells, mode.evaluation
     cell, task, rows = metrics.cell, metrics.cell.task, metrics.data
-    metric, name, mode, model = map(escape, (display_name(task.metrics[0]), task.name, cell.mode.name, cell.model.name))
+    metric, name, mode_name, model = map(
+        escape, (display_name(task.metrics[0]), task.name, cell.mode.name, cell.model.name)
+    )
     predicts = "classes " + ", ".join(map(escape, task.classes)) if task.classes else "predicts a number"
     example = '{"text": "One text.", "text_pair": "Another."}' if task.pair else '"A text."'
     edges = [edge.message for edge in best.chosen.edges]
@@ -25,9 +25,9 @@ def model_card(best: Best, cells: list[Metrics], metrics: Metrics, evaluation: E
     return f"""---
 {front_matter(metrics, evaluation)}
 ---
-# {model}, fine-tuned on {name} ({mode})
+# {model}, fine-tuned on {name} ({mode_name})
 
-The best {mode} model on validation, out of a grid of learning rates, batch sizes and seeds trained with finegrid.
+The best {mode_name} model on validation, out of a grid of learning rates, batch sizes and seeds trained with finegrid.
 provenance.json records every setting.
 
 ```python
@@ -38,12 +38,12 @@ print(predict({example}))
 ```
 
 - **Task**: {name}, {"pairs of texts" if task.pair else "texts"} of at most {task.max_length} tokens; {predicts}.
-- **Mode**: {mode}, which trains {metrics.trainable.total:,} of {metrics.total:,} parameters, \
+- **Mode**: {mode_name}, which trains {metrics.trainable.total:,} of {metrics.total:,} parameters, \
 {metrics.trainable.head:,} of them in the head.
 - **Training**: learning rate {cell.learning_rate}, batch size {cell.batch_size}, epochs {cell.training.epochs}, \
 {exported_seed(cell.seed, best.plan)}; {rows.train.rows:,} rows.
 - **Validation**: {metric} {metrics.validation.last.score:.3f} on {rows.validation.rows:,} rows.
-- **Test**: {tested(metrics, evaluation)}.
+- **Test**: {tested(metrics, evaluation)}. {over_seeds(best.plan)}
 
 ## The grid
 
@@ -119,7 +119,15 @@ def grid_table(best: Best, cells: list[Metrics]) -> str:
 
 def exported_seed(seed: int, plan: Plan) -> str:
     """Say which seed the exported model has, and out of how many."""
-    return f"seed {seed}" + (f" (the best of {len(plan.seeds)} on validation)" if len(plan.seeds) > 1 else "")
+    count, kind = len(plan.tested_seeds), "confirming seeds" if plan.confirming_seeds else "seeds"
+    return f"seed {seed}" + (f" (the best of {count} {kind} on validation)" if count > 1 else "")
+
+
+def over_seeds(plan: Plan) -> str:
+    """Say what one model's scores do not show."""
+    if len(plan.tested_seeds) == 1:
+        return "One seed: how much it would vary from seed to seed is not assessable."
+    return f"The run's tables have the mean over all {len(plan.tested_seeds)} seeds, with its interval."
 
 
 def averaged(plan: Plan) -> str:

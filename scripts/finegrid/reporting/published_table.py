@@ -65,7 +65,7 @@ def ours(task: TaskComparison, metric: str) -> list[Row]:
                 Score(scores[metric].mean, scores[metric].sd, scores[metric].n) if scores and metric in scores else None
                 for scores in (mode.chosen.validation, mode.chosen.test)
             )
-        missing = task.test_status if mode.chosen else "diverged"
+        missing = task.test_status if task.score(mode) else "diverged"
         rows.append(Row("this run", mode.name, mode.trainable.total, *setting, validation, test, missing))
     return rows
 

@@ -81,6 +81,7 @@ class Count(NamedTuple):
     seeds: int
     cells: int
     diverged: int
+    confirming: int  # seeds
     hours: float  # of one process: the cells one after another
 
 
@@ -193,7 +194,7 @@ SAID_ONCE = ("task", "metric")  # not columns where all rows agree
 
 def grid(comparison: Comparison) -> Grid:
     """Return the table of cells."""
-    cells = [(task, mode, cell) for task, mode in comparison.rows() for cell in mode.cells]
+    cells = [(task, mode, cell) for task, mode in comparison.rows() for cell in (*mode.cells, *mode.confirmations)]
     found = {name: {COLUMNS[name](*each).text for each in cells} for name in SAID_ONCE}
     constant = {name: texts.pop() for name, texts in found.items() if len(texts) == 1}
     shown = {name: value for name, value in COLUMNS.items() if name not in constant}
@@ -220,7 +221,8 @@ def count(task: TaskComparison, mode: ModeComparison) -> Count:
         seeds=len(mode.plan.seeds),
         cells=len(mode.cells),
         diverged=sum(cell.status != "ok" for cell in mode.cells),
-        hours=sum(cell.cost.total_seconds for cell in mode.cells) / 3600,
+        confirming=len(mode.confirmations),
+        hours=sum(cell.cost.total_seconds for cell in (*mode.cells, *mode.confirmations)) / 3600,
     )
 
 

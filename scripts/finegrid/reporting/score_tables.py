@@ -60,24 +60,26 @@ def test(comparison: Comparison) -> Table:
     for task, mode in comparison.rows():
         pair = next((pair for pair in task.pairs if (pair.mode, pair.against) == (mode.name, "full")), None)
         scores = mode.chosen.test if mode.chosen else None
+        missing = "diverged" if task.score(mode) is None else task.test_status
         for name, score in (scores or {task.metric: None}).items():
             to_full = pair if pair and pair.split == "test" and name == pair.metric else None
             record = {
                 **names(comparison, task, mode, name),
                 "trainable": mode.trainable.total,
-                **test_score(score, task.test_status if mode.chosen else "diverged"),
+                **test_score(score, missing),
             }
             if task.mode("full"):
                 record |= {
                     "difference to full": difference(to_full) if to_full else None,
-                    "p, Holm": p_value(to_full.rows.p_holm) if to_full else None,
+                    **({"p, Holm": p_value(to_full.p_holm) if to_full else None} if judged(task) else {}),
+                    "verdict": to_full.verdict if to_full else None,
                 }
             records.append(record)
             exact.append(
                 {
                     **context(comparison, task, mode, name),
                     **{f"trainable_{part}": count for part, count in mode.trainable},
-                    **({"test": task.test_status} if mode.chosen and score is None else {}),
+                    **({"test": missing} if score is None else {}),
                     **(
                         {**score.model_dump(exclude={"interval"}), **bounds(score.interval, "interval")}
                         if score
@@ -110,12 +112,19 @@ def bounds(limits: tuple[float, float], name: str) -> dict[str, float]:
 
 
 def difference(pair: Pair) -> str:
-    """Return a difference with its interval, marked if it is within noise."""
-    return f"{pair.delta:+.3f} {interval(pair.interval)}" + ", within noise" * pair.within_noise
+    """Return a difference with its interval."""
+    return f"{pair.delta:+.3f} {interval(pair.interval)}"
 
 
-def p_value(p: float) -> str:
+def judged(task: TaskComparison) -> bool:
+    """Whether there are verdicts: with one seed there are none."""
+    return any(pair.p is not None for pair in task.pairs)
+
+
+def p_value(p: float | None) -> str | None:
     """Format a p-value for display."""
+    if p is None:
+        return None
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
@@ -124,11 +133,13 @@ def pair_numbers(pair: Pair) -> dict:
     return {
         "difference": pair.delta,
         **bounds(pair.interval, "difference"),
-        "test_of_rows": pair.rows.method,
-        "p": pair.rows.p,
-        "p_holm": pair.rows.p_holm,
-        "p_over_seeds": pair.over_seeds.p if pair.over_seeds else None,
-        "within_noise": pair.within_noise,
+        "error_over_seeds": pair.uncertainty.over_seeds,
+        "error_over_rows": pair.uncertainty.over_rows,
+        "p": pair.p,
+        "p_holm": pair.p_holm,
+        "detectable": pair.detectable,
+        "verdict": pair.verdict,
+        "mcnemar_p": pair.mcnemar_p,
     }
 
 
@@ -156,7 +167,7 @@ def best_at(task: TaskComparison, mode: ModeComparison, rate: str) -> float | st
 
 
 def pairs(comparison: Comparison) -> Table:
-    """Return the table of all pairs of modes: the difference, its uncertainty, and the tests."""
+    """Return the table of all pairs of modes: the difference, its uncertainty, the verdict, and what it rests on."""
     records, exact = [], []
     for task in comparison.tasks:
         for pair in task.pairs:
@@ -164,21 +175,26 @@ def pairs(comparison: Comparison) -> Table:
                 **({"task": task.name} if len(comparison.tasks) > 1 else {}),
                 **{"mode": pair.mode, "against": pair.against, "split": pair.split},
             }
+            assessed = {"p": p_value(pair.p), "p, Holm": p_value(pair.p_holm), "detectable": pair.detectable}
             records.append(
                 {
                     **both,
                     "difference": f"{pair.delta:+.3f}",
                     "95% interval": interval(pair.interval),
-                    "p": p_value(pair.rows.p),
-                    "p, Holm": p_value(pair.rows.p_holm),
-                    **({"p over seeds": p_value(pair.over_seeds.p)} if pair.over_seeds else {}),
-                    "verdict": "within noise" if pair.within_noise else "beyond noise",
+                    **(assessed if judged(task) else {}),
+                    "verdict": pair.verdict,
+                    **({MCNEMAR: p_value(pair.mcnemar_p)} if pair.mcnemar else {}),
                 }
             )
             exact.append({**both, "metric": pair.metric, **pair_numbers(pair)})
     caption = f"Differences in {footnotes.metric_name(comparison)} between modes"
     notes = footnotes.differences(comparison) or ["There is no pair of modes to compare."]
+    notes += footnotes.trained_models(comparison)
     return Table("pairs", "Pairs of modes", caption, records, exact, notes)
+
+
+# What McNemar's test is about: these rows and these trained models, not the modes.
+MCNEMAR = "McNemar's p, these models"
 
 
 def retention(comparison: Comparison) -> Table:
@@ -202,21 +218,16 @@ def retained(task: TaskComparison) -> tuple[str, dict[str, float | None] | None]
     full = task.mode("full")
     if full is None:
         return "no full fine-tuning", None
-    if full.chosen is None:
+    whole = task.score(full)
+    if whole is None:
         return "full fine-tuning diverged", None
     if not METRICS[task.metric].higher_is_better:
         return f"for {display_name(task.metric)}, lower is better", None
-    whole = mean_score(task, full)
-    if whole <= 0:
+    if whole.mean <= 0:
         return "full fine-tuning's score is not above 0", None
-    shares = {mode.name: mean_score(task, mode) / whole if mode.chosen else None for mode in task.modes}
+    scores = {mode.name: task.score(mode) for mode in task.modes}
+    shares = {name: score.mean / whole.mean if score else None for name, score in scores.items()}
     return "test" if task.tested else "validation", shares
-
-
-def mean_score(task: TaskComparison, mode: ModeComparison) -> float:
-    """Return the score by which modes are compared: on the test split, or on validation where it has no labels."""
-    scores = mode.chosen.test if task.tested else mode.chosen.validation
-    return scores[task.metric].mean
 
 
 def context(comparison: Comparison, task: TaskComparison, mode: ModeComparison, metric: str) -> dict:
@@ -233,6 +244,7 @@ def context(comparison: Comparison, task: TaskComparison, mode: ModeComparison, 
         "test_rows": splits.test.rows,
         "test_split": splits.test.origin,
         "seeds": " ".join(map(str, mode.plan.seeds)),
+        "confirming_seeds": " ".join(map(str, mode.plan.confirming_seeds)),
     }
 
 

@@ -34,7 +34,11 @@ def installed() -> list[str]:
 
 def tracked_cells(comparison: Comparison) -> list[Tracked]:
     """Return every cell of a run with its settings and curves."""
-    return [tracked(comparison, task, mode, cell) for task, mode in comparison.rows() for cell in mode.cells]
+    return [
+        tracked(comparison, task, mode, cell)
+        for task, mode in comparison.rows()
+        for cell in (*mode.cells, *mode.confirmations)
+    ]
 
 
 def tracked(comparison: Comparison, task: TaskComparison, mode: ModeComparison, cell: CellScore) -> Tracked:

@@ -12,9 +12,27 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
+from finegrid.errors import InputError
 from finegrid.files import parse_json, replacing
+from finegrid.records import Metrics
 from finegrid.sealed import as_json, read_as
 from finegrid.training.progress import Found
+
+
+def is_done(folder: Path, fingerprint: str) -> bool:
+    """Whether a folder holds the whole result of the cell of this fingerprint; if so, its files are dated anew."""
+    path = folder / "metrics.json"
+    try:
+        metrics = Metrics.read(path)
+        for name in metrics.files:
+            metrics.check_file(folder / name)
+    except (InputError, OSError):
+        return False
+    if metrics.fingerprint != fingerprint:
+        return False
+    for name in (*metrics.files, path.name):
+        (folder / name).touch()
+    return True
 
 
 def save(path: Path, state: dict[str, torch.Tensor], found: Found, fingerprint: str) -> None:

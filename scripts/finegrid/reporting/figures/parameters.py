@@ -8,7 +8,7 @@ from scipy.optimize import isotonic_regression
 
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
-from finegrid.reporting.figures import scores, style
+from finegrid.reporting.figures import style
 
 TITLE = "Score against trainable parameters"
 COLUMNS = 3  # panels beside each other
@@ -17,7 +17,7 @@ APART = 0.025  # as a share of the axis; nearer points hide each other
 
 def draw(tasks: list[TaskComparison]) -> style.Drawing:
     """Draw a panel for every task that has a score."""
-    panels = [task for task in tasks if any(mode.chosen for mode in task.modes)]
+    panels = [task for task in tasks if any(map(task.score, task.modes))]
     if not panels:
         return style.only_text(TITLE, "No scores: every setting of every mode on every task diverged.")
     styles = style.mode_styles(tasks)
@@ -32,31 +32,28 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
         axes.set_title(title)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    drawn = {mode.name for task in panels for mode in task.modes if mode.chosen}
+    drawn = {mode.name for task in panels for mode in task.modes if task.score(mode)}
     style.legend_of_markers(grid[0, -1], {mode: look for mode, look in styles.items() if mode in drawn})
-    read = set().union(*map(tested, panels))
-    kinds = {True: "filled: test, with its 95 % interval", False: "hollow: validation, which chose the setting"}
-    what = "; ".join(text for kind, text in kinds.items() if kind in read)
+    kinds = {True: "filled: test", False: "hollow: validation, which chose the setting"}
+    what = "; ".join(kinds[kind] for kind in sorted({task.tested for task in panels}, reverse=True))
+    what += f"; bars: 95 % interval {over(panels)}"
     caption = f"Score of the chosen setting of each mode against the number of parameters it trains ({what})."
     alt = "Scatter plots of score against trainable parameters. " + " ".join(map(in_words, panels))
     return style.Drawing(figure, caption, alt)
 
 
 def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
-    """Draw a task: test scores filled, with their interval; validation scores hollow, without."""
+    """Draw a task: test scores filled, validation scores hollow, each with its interval."""
     totals = logarithms(task)
     low, high = decades_of(totals)
     margin = 0.05 * (high - low)
     places = pushed_apart(totals, APART * (high - low))
-    for mode, place in zip([mode for mode in task.modes if mode.chosen], places, strict=True):
-        point = styles[mode.name] | {"linestyle": "none", "markersize": 7}
-        test = scores.of_test(task, mode)
-        if test:
-            below, above = test.mean - test.interval[0], test.interval[1] - test.mean
-            bars = [[max(0, below)], [max(0, above)]]
-            axes.errorbar([10**place], [test.mean], yerr=bars, capsize=3, elinewidth=1.3, **point)
-        else:
-            axes.plot([10**place], [scores.of_validation(task, mode).mean], **point, fillstyle="none", mew=1.6)
+    fill = {} if task.tested else {"fillstyle": "none", "mew": 1.6}
+    for mode, place in zip(filter(task.score, task.modes), places, strict=True):
+        point, score = styles[mode.name] | {"linestyle": "none", "markersize": 7}, task.score(mode)
+        below, above = score.mean - score.interval[0], score.interval[1] - score.mean
+        bars = [[max(0, below)], [max(0, above)]]
+        axes.errorbar([10**place], [score.mean], yerr=bars, capsize=3, elinewidth=1.3, **point, **fill)
     ends = (10 ** (min(low, *places) - margin), 10 ** (max(high, *places) + margin))
     axes.set(xscale="log", xlim=ends, xlabel="trainable parameters", ylabel=score_axis(task))
     decades = range(low, high + 1, math.ceil((high - low) / 4))
@@ -66,7 +63,7 @@ def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
 
 def logarithms(task: TaskComparison) -> list[float]:
     """Return how many parameters each mode with a score trains, as powers of ten."""
-    return [math.log10(mode.trainable.total) for mode in task.modes if mode.chosen]
+    return [math.log10(mode.trainable.total) for mode in task.modes if task.score(mode)]
 
 
 def decades_of(totals: list[float]) -> tuple[int, int]:
@@ -88,17 +85,15 @@ def pushed_apart(places: list[float], gap: float) -> list[float]:
     return [float(moved[rank] + rank * gap) for rank in sorted(range(len(order)), key=order.__getitem__)]
 
 
-def tested(task: TaskComparison) -> set[bool]:
-    """Tell which scores a panel shows: of the test (True), of validation (False) or, by mode, of both."""
-    return {scores.of_test(task, mode) is not None for mode in task.modes if mode.chosen}
-
-
 def score_axis(task: TaskComparison) -> str:
     """Name the axis of a panel's scores."""
-    read = tested(task)
-    if len(read) > 1:
-        return f"{style.axis_name('filled: test', task)}\nhollow: validation"
-    return style.axis_name("test" if True in read else "validation", task)
+    return style.axis_name("test" if task.tested else "validation", task)
+
+
+def over(tasks: list[TaskComparison]) -> str:
+    """Say which sources of chance the intervals cover."""
+    one_seed = len(tasks[0].modes[0].plan.tested_seeds) == 1
+    return "over rows, not over seeds, as there is one" if one_seed else "over rows and seeds"
 
 
 def short_count(number: float) -> str:
@@ -111,28 +106,24 @@ def short_count(number: float) -> str:
 
 def notes(tasks: list[TaskComparison], panels: list[TaskComparison]) -> list[str]:
     """Say what the marks mean and what is left out."""
-    read, lines = set().union(*map(tested, panels)), []
+    read, lines = {task.tested for task in panels}, [f"Bars: 95 % intervals {over(panels)}."]
     if True in read:
-        lines.append("Filled: test scores with their 95 % interval.")
+        lines.append("Filled: test scores.")
     if False in read:
-        lines.append("Hollow: validation scores, which chose the setting; they have no interval.")
+        lines.append("Hollow: validation scores, which chose the setting.")
     if any(crowded(logarithms(task)) for task in panels):
         lines.append("Points of modes that train nearly as many parameters are moved apart so that none is hidden.")
-    lost = [f"{mode.name} on {task.name}" for task in tasks for mode in task.modes if not mode.chosen]
-    return [*lines, f"Not shown, as every setting diverged: {style.listed(lost)}."] if lost else lines
+    return [*lines, *style.diverged(tasks)]
 
 
 def in_words(task: TaskComparison) -> str:
     """Say what the panel of a task shows."""
     texts = []
     for mode in task.modes:
-        test = scores.of_test(task, mode)
-        if test:
-            low, high = map(style.number, test.interval)
-            score = f"test {style.number(test.mean)}, 95 % interval {low} to {high}"
-        elif mode.chosen:
-            score = f"validation {style.number(scores.of_validation(task, mode).mean)}"
-        else:
-            score = "diverged"
+        found, score = task.score(mode), "diverged"
+        if found:
+            low, high = map(style.number, found.interval)
+            split = "test" if task.tested else "validation"
+            score = f"{split} {style.number(found.mean)}, 95 % interval {low} to {high}"
         texts.append(f"{mode.name} trains {mode.trainable.total:,}: {score}")
     return f"{task.name}, {METRICS[task.metric].display_name}: {'; '.join(texts)}."

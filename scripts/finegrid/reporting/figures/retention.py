@@ -2,7 +2,7 @@
 
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
-from finegrid.reporting.figures import scores, style
+from finegrid.reporting.figures import style
 
 FULL = "full"
 TITLE = "Share of full fine-tuning's score"
@@ -18,8 +18,7 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     styles = {mode: look for mode, look in style.mode_styles(tasks).items() if mode in drawn}
     notes = ["Dashed: full fine-tuning, 100 %."]
     notes += [f"Left out: {style.listed(reasons)}."] if reasons else []
-    lost = [f"{mode.name} on {task.name}" for task, _, _ in rows for mode in task.modes if not mode.chosen]
-    notes += [f"Not shown, as every setting diverged: {style.listed(lost)}."] if lost else []
+    notes += style.diverged([task for task, _, _ in rows])
     labels = [row_label(task, split) for task, split, _ in rows]
     lines = max(label.count("\n") for label in labels) + 1
     pitch = max(0.25 + style.LINE * lines, 0.13 * len(styles) + 0.2)  # inches for a task
@@ -60,30 +59,22 @@ def why_not(task: TaskComparison) -> str:
     full, metric = task.mode(FULL), METRICS[task.metric]
     if full is None:
         return f"no mode is called {FULL}"
-    if full.chosen is None:
-        return f"every setting of {FULL} diverged"
+    if task.score(full) is None:
+        return f"{FULL} diverged"
     if not metric.higher_is_better:
         return f"lower {metric.display_name} is better"
-    if not any(mode.chosen for mode in task.modes if mode is not full):
+    if not any(task.score(mode) for mode in task.modes if mode is not full):
         return f"no mode but {FULL} has a score"
-    _, score_of = split_of(task)
-    score = score_of(task, full).mean
+    score = task.score(full).mean
     return "" if score > 0 else f"{FULL} reaches {style.number(score)}, which is not above 0"
-
-
-def split_of(task: TaskComparison) -> tuple:
-    """Return the split whose scores are compared and the function that reads them: test only if every mode has it."""
-    if all(scores.of_test(task, mode) for mode in task.modes if mode.chosen):
-        return "test", scores.of_test
-    return "validation", scores.of_validation
 
 
 def shares(task: TaskComparison) -> tuple[str, dict[str, float]]:
     """Return the split, and the score of each mode but `full` divided by that of `full`."""
-    split, score_of = split_of(task)
-    full = score_of(task, task.mode(FULL)).mean
-    others = [mode for mode in task.modes if mode.chosen and mode.name != FULL]
-    return split, {mode.name: score_of(task, mode).mean / full for mode in others}
+    full = task.score(task.mode(FULL)).mean
+    found = {mode.name: task.score(mode) for mode in task.modes if mode.name != FULL}
+    shares = {name: score.mean / full for name, score in found.items() if score}
+    return "test" if task.tested else "validation", shares
 
 
 def row_label(task: TaskComparison, split: str) -> str:

@@ -141,6 +141,12 @@ def axis_name(split: str, task: TaskComparison, characters: int = 26) -> str:
     return name if metric.higher_is_better else f"{name}\n(lower is better)"
 
 
+def diverged(tasks: list[TaskComparison]) -> list[str]:
+    """Say which modes are not shown, as every setting, or a seed of the chosen one, diverged."""
+    lost = [f"{mode.name} on {task.name}" for task in tasks for mode in task.modes if not task.score(mode)]
+    return [f"Not shown, as they diverged: {listed(lost)}."] if lost else []
+
+
 def listed(names: list[str]) -> str:
     """Return names as English lists them: `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
