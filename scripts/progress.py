@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -17,12 +18,12 @@ from typing import NamedTuple
 from tabulate import tabulate
 
 from finegrid import errors
-from finegrid.config.cell import Cell, plans
+from finegrid.config.cell import Cell, Plan, plans
 from finegrid.config.definition import Config
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.errors import InputError
 from finegrid.evaluation.results import read_metrics
-from finegrid.records import Metrics, Progress
+from finegrid.records import Best, Metrics, Progress
 from finegrid.sealed import read_record
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
@@ -59,8 +60,8 @@ def survey(config: Config) -> Survey:
     A damaged result, or one of other settings, is none: Snakemake runs the cell again, or reports it.
     """
     found = Survey([], [], [])
-    for cell in (cell for plan in plans(config) for cell in plan.cells()):
-        folder = cell.folder(Path("results", config.run))
+    run_folder = Path("results", config.run)
+    for cell, folder in (pair for plan in plans(config) for pair in trainings(plan, run_folder)):
         # Either file may appear or disappear at any moment.
         with contextlib.suppress(InputError):
             found.done.append(read_metrics(folder / "metrics.json", cell))
@@ -72,6 +73,24 @@ def survey(config: Config) -> Survey:
                 continue
         found.waiting.append(cell)
     return found
+
+
+def trainings(plan: Plan, run_folder: Path) -> Iterator[tuple[Cell, Path]]:
+    """Yield each cell of a plan with its folder, those of the confirming seeds included.
+
+    Until a setting is chosen, the first one of the plan stands for it.
+    """
+    for cell in plan.cells():
+        yield cell, cell.folder(run_folder)
+    batch_size, learning_rate = plan.batch_sizes[0], plan.learning_rates[0]
+    with contextlib.suppress(InputError):
+        best = Best.read(plan.folder(run_folder) / "best.json")
+        if best.chosen is None:
+            return
+        batch_size, learning_rate = best.chosen.batch_size, best.chosen.learning_rate
+    for seed in plan.confirming_seeds:
+        cell = plan.cell(batch_size, learning_rate, seed)
+        yield cell, plan.tested_folder(cell, run_folder)
 
 
 def render(found: Survey, now: float) -> str:
