@@ -2,8 +2,7 @@
 """Make the folder of the pretrained model that every cell starts from.
 
 A standard transformers folder (config.json, model.safetensors, tokenizer) with provenance.json, which says where the
-weights come from and holds the sha256 of every file. Uses no network: a model of source 'hub' or 'mirror' is read from
-the mirror.
+weights come from and holds the sha256 of every file. Uses no network: a model of source 'hub' is read from the mirror.
 """
 
 import argparse
@@ -27,11 +26,11 @@ def main() -> None:
         elif model.source == "random":
             provenance = make_random_model(folder)
         else:
-            from finegrid.modeling.hub import make_hub_model  # imports torch
+            from finegrid.modeling.hub import make_pretrained_model  # imports torch
             from finegrid.training.batch_check import check_batches
 
-            provenance = make_hub_model(model, folder, arguments.mirror, arguments.fetched)
-            check_batches(folder, model.repo)
+            provenance = make_pretrained_model(model, folder, arguments.mirror, arguments.fetched)
+            check_batches(folder, model.where)
         return {"model": as_json(model), **provenance}
 
     record(model_files(model, arguments.mirror), Path(arguments.output, MODEL_SOURCES))

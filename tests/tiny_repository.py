@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from finegrid.config.definition import Model
 from finegrid.files import make_folder
-from finegrid.modeling.hub import make_hub_model
+from finegrid.modeling.hub import make_pretrained_model
 from finegrid.training.batch_check import check_batches
 
 SPECIAL = {f"[{name.upper()}]": f"{name}_token" for name in ("pad", "unk", "cls", "sep", "mask")}
@@ -67,7 +67,7 @@ def make_base_model(repository: Path, name: str = "base_model") -> Path:
     folder, mirror = repository.parents[3] / name, repository.parents[2]
 
     def make(temporary: Path) -> dict:
-        provenance = make_hub_model(MODEL, temporary, mirror)
+        provenance = make_pretrained_model(MODEL, temporary, mirror)
         check_batches(temporary, MODEL.repo)
         return provenance
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 # The configuration comes to a job as a parameter, and errors are words: an edited message retrains nothing.
-WITHOUT_EFFECT = ("finegrid.errors", *(f"finegrid.config.{name}" for name in ("definition", "types", "resolve")))
+WITHOUT_EFFECT = (
+    "finegrid.errors",
+    *(f"finegrid.config.{name}" for name in ("definition", "model", "types", "resolve")),
+)
 
 
 @cache

@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForPreTraining
 from finegrid.config.definition import Model
 from finegrid.errors import InputError
 from finegrid.files import make_folder
-from finegrid.modeling.hub import make_hub_model
+from finegrid.modeling.hub import make_pretrained_model
 
 MODEL = Model(name="tiny", source="mirror", repo="someone/tiny")
 ABSURD = b'{"embeddings.LayerNorm.bias":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
@@ -42,7 +42,7 @@ def weights(repository: Path) -> dict[str, torch.Tensor]:
 def base_model(repository: Path, name="base_model") -> Path:
     """Make the folder of the model as base_model.py does; return it."""
     folder = repository.parents[3] / name
-    make_folder(folder, lambda temporary: make_hub_model(MODEL, temporary, repository.parents[2]))
+    make_folder(folder, lambda temporary: make_pretrained_model(MODEL, temporary, repository.parents[2]))
     return folder
 
 

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, Strict, WrapValidator, model_serializer, model_validator
 
 from finegrid.config.metrics import METRICS, metric_names
+from finegrid.config.model import Model
 from finegrid.config.types import (
     BatchSize,
     ClassName,
+    FilePath,
     LearningRates,
     Name,
     Record,
@@ -39,28 +41,6 @@ UNLABELLED = (
     "list of the labels that stand for none beside a missing one"
 )
 Patterns = dict[str, tuple[str, ...]]  # glob patterns by the part of the split that they belong to
-
-
-class Model(Record):
-    """The encoder that every cell starts from."""
-
-    name: Name
-    source: Annotated[
-        Literal["bundled", "random", "hub", "mirror"],
-        expects(
-            "'bundled' (the BERT-tiny in models/), 'random' (the same, untrained), 'hub' (a repository of the model "
-            "hub) or 'mirror' (the same, from the folder 'mirror')"
-        ),
-    ]
-    repo: Repository | None = None
-
-    @model_validator(mode="after")
-    def _repo_where_needed(self):
-        if (self.source in ("hub", "mirror")) != (self.repo is not None):
-            if self.repo is None:
-                raise problem(f"the key 'repo' is missing, which source {self.source!r} needs: owner/name")
-            raise problem(f"the key 'repo' is for source 'hub' or 'mirror', not {self.source!r}")
-        return self
 
 
 class Draw(Record):
@@ -278,13 +258,7 @@ class Config(Record):
     seeds: several(Seed, "seeds: a list of whole numbers, 0 or more, no two equal") = (0,)
     confirm: Confirm | None = None
     training: Training = Training()
-    published: tuple[
-        text(
-            "a path without braces, which Snakemake reads as wildcards; one that begins with '-' as './-...'",
-            r"^[^-{}][^{}]*$",
-        ),
-        ...,
-    ] = ()
+    published: tuple[FilePath, ...] = ()
 
     @model_validator(mode="after")
     def _seeds_without_a_say(self):

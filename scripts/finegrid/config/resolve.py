@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from finegrid.config.data_files import find_files, split_files
 from finegrid.config.definition import SOURCES, SPLITS, Config, GridMode, Task
 from finegrid.config.hub_files import is_inside
+from finegrid.config.model import model_folder
 from finegrid.config.modes import EVERYTHING, HEAD, MODES
 from finegrid.config.tasks import BUNDLED, TASKS, VALIDATION_FROM_TRAIN
 from finegrid.config.types import short_repr
@@ -200,6 +201,7 @@ def _check_files(config: Config) -> None:
         split_files(task, "" if task.source == "files" else Path(config.mirror, "datasets", str(task.repo)))
         for pattern in task.patterns if task.source == "files" else ():
             _check_local(key, pattern)
+    model_folder(config.model, config.mirror)
     sources = [config.model.source, *(task.source for task in config.tasks.values())]
     if "mirror" in sources and not Path(config.mirror).is_dir():
         raise InputError(f"mirror: {config.mirror!r} is not a folder; expected one laid out as the hub's repositories")

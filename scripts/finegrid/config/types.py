@@ -138,3 +138,7 @@ LearningRate = Annotated[str, BeforeValidator(_canonical)]
 LearningRates = several(LearningRate, "learning rates: a list of positive numbers, no two equal")
 BatchSize = whole_number("a batch size: a whole number, 1 or more", ge=1)
 Seed = whole_number("a seed: a whole number, 0 or more, below 2^32", ge=0, lt=2**32)
+FilePath = text(
+    "a path without braces, which Snakemake reads as wildcards; one that begins with '-' as './-...'",
+    r"^[^-{}][^{}]*$",
+)

@@ -12,6 +12,7 @@ from pathlib import Path
 from finegrid.config.data_files import split_files
 from finegrid.config.definition import Model, Task
 from finegrid.config.hub_files import MODEL_FILES
+from finegrid.config.model import model_folder
 from finegrid.errors import InputError
 from finegrid.files import fingerprint, read_json, sha256, write_json
 from finegrid.sealed import Result, read_as
@@ -45,10 +46,10 @@ def task_files(task: Task, mirror: str) -> dict[str, list[str]]:
 
 
 def model_files(model: Model, mirror: str) -> list[str]:
-    """List the files of a model of source 'mirror'."""
-    if model.source != "mirror":
+    """List the files of a model that is read from a mirror, a folder or a package of the user's own."""
+    if model.source not in ("mirror", "folder", "package"):
         return []
-    folder = glob.escape(str(Path(mirror, "models", model.repo)))
+    folder = glob.escape(str(model_folder(model, mirror)))
     return sorted({path for pattern in MODEL_FILES for path in _found(f"{folder}/{pattern}")})
 
 

@@ -39,14 +39,9 @@ def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Pa
     """
     key = f"{kind}/{name}"
     folder = Path(mirror, key)
-    named = (Path(path) for pattern in patterns for path in find_files(pattern, folder))  # [1].csv is a name, too
-    globbed = (path for pattern in patterns for path in folder.glob(pattern))
-    paths = {path for path in (*named, *globbed) if path.is_file()}
-    there = [path.relative_to(folder).as_posix() for path in paths]
     if not fetched:
-        names = select(f"the mirror's {key}", key, there, patterns)
-        return folder, Repository(files={name: sha256(folder / name) for name in names})
-
+        return folder, files_of(folder, f"the mirror's {key}", key, patterns)
+    there = _there(folder, patterns)
     found = {name: sha256(folder / name) for name in matching(there, patterns)}
     entry = _read_fetched(fetched, key).only(patterns)
     for name in sorted(found.keys() | entry.files.keys()):
@@ -59,6 +54,19 @@ def repository(kind: str, name: str, patterns, mirror, fetched=None) -> tuple[Pa
                 f"{folder / name}: not the file that {fetched} lists; `snakemake fetch --forceall` fetches it"
             )
     return folder, entry
+
+
+def files_of(folder: Path, owner: str, key: str, patterns) -> Repository:
+    """Return the files of a folder that match the patterns. Raises InputError as `select` does."""
+    names = select(owner, key, _there(folder, patterns), patterns)
+    return Repository(files={name: sha256(folder / name) for name in names})
+
+
+def _there(folder: Path, patterns) -> list[str]:
+    named = (Path(path) for pattern in patterns for path in find_files(pattern, folder))  # [1].csv is a name, too
+    globbed = (path for pattern in patterns for path in folder.glob(pattern))
+    paths = {path for path in (*named, *globbed) if path.is_file()}
+    return [path.relative_to(folder).as_posix() for path in paths]
 
 
 def _read_fetched(path, key: str) -> Repository:

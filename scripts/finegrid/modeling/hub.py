@@ -1,12 +1,14 @@
-"""A base model from the model hub: what transformers loads from the repository, and nothing that the hub could run."""
+"""A pretrained base model, from the hub or the user's own: what transformers loads, and nothing that it could run."""
 
 import pickle
 import tempfile
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from finegrid.config.definition import Model
 from finegrid.config.hub_files import MODEL_FILES
+from finegrid.config.model import model_folder
 from finegrid.data import mirror
 from finegrid.errors import InputError, in_words
 from finegrid.files import read_json
@@ -19,17 +21,21 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 NAMED = 4  # names of weights in a message
 
 
-def make_hub_model(model: Model, folder: Path, mirror_folder, fetched=None) -> dict:
-    """Save the encoder and the tokenizer of `model.repo`, which the mirror holds, into `folder`.
+def make_pretrained_model(model: Model, folder: Path, mirror_folder, fetched=None) -> dict:
+    """Save the encoder and the tokenizer of a model, which the mirror, a folder or a package holds, into `folder`.
 
     The tensors are those that transformers loads, in float32 and under the names of its own parameters. A pooler that
-    the checkpoint lacks is drawn. Returns the provenance: the repository, its revision, the sha256 of its files, the
+    the checkpoint lacks is drawn. Returns the provenance: where the files are from, their sha256, the
     names of the weights that were drawn and of those, of an encoder by their names, that this one has no use for.
 
     Raises InputError if the files are not there, cannot be loaded or do not belong together, if the architecture is
     not supported, or if the model needs code of the repository.
     """
-    source, files = mirror.repository("models", model.repo, MODEL_FILES, mirror_folder, fetched)
+    if model.repo:
+        source, files = mirror.repository("models", model.repo, MODEL_FILES, mirror_folder, fetched)
+    else:
+        source = model_folder(model, mirror_folder)
+        files = mirror.files_of(source, str(source), "models/", MODEL_FILES)
     for name in files.files:
         check_no_pointer(source / name)
     config = read_json(source / "config.json")
@@ -45,7 +51,14 @@ def make_hub_model(model: Model, folder: Path, mirror_folder, fetched=None) -> d
     for what, names in (("drawn at random, as the checkpoint lacks them", drawn), ("not used", unused)):
         if names:
             print(f"weights {what}: {', '.join(names)}", flush=True)
-    return {"source": {"repo": model.repo, **as_json(files)}, "drawn": drawn, "unused": unused}
+    where = {"repo": model.repo, "folder": model.folder, "package": model.package and package_version(model.package)}
+    told = {key: value for key, value in where.items() if value}
+    return {"source": {**told, **as_json(files)}, "drawn": drawn, "unused": unused}
+
+
+def package_version(name: str) -> str:
+    """Return an installed package with its version, as pip spells it."""
+    return f"{name}=={version(name)}"
 
 
 def check_no_pointer(path: Path) -> None:

@@ -28,7 +28,7 @@ def protocol(comparison: Comparison) -> list[str]:
 def model_and_data(comparison: Comparison) -> list[str]:
     """Name the model, and the rows of each task, each with where it comes from."""
     model = comparison.model
-    notes = [f"Model: {model.name} ({model.repo or model.source})."]
+    notes = [f"Model: {model.name} ({model.where or model.source})."]
     for task in comparison.tasks:
         splits, hidden = task.data.splits, task.data.splits.hidden.rows
         rows_hidden = f"{hidden:,} more" if splits.test.rows else plural(hidden, "row")

