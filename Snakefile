@@ -1,4 +1,4 @@
-# finegrid: fine-tune one cell per (task, mode, batch size, learning rate, seed), then compare the modes.
+# finegrid: fine-tune one cell per (model, task, mode, batch size, learning rate, seed), then compare the modes.
 import os
 import re
 import sys
@@ -20,6 +20,7 @@ include: "workflow/rules/common.smk"
 
 
 wildcard_constraints:
+    model="|".join(map(re.escape, CONFIG.models)),
     task="|".join(map(re.escape, CONFIG.tasks)),
     mode="|".join(map(re.escape, CONFIG.modes)),
     batch_size="[1-9][0-9]*",

@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 
 from finegrid import errors
-from finegrid.config.definition import Model
+from finegrid.config.model import Model
 from finegrid.data.content import MODEL_SOURCES, model_files, record
-from finegrid.files import make_folder, parse_json
+from finegrid.errors import InputError
+from finegrid.files import make_folder, parse_json, read_json
 from finegrid.modeling.bundled import make_bundled_model, make_random_model
 from finegrid.sealed import as_json, read_as
 
@@ -31,17 +32,30 @@ def main() -> None:
 
             provenance = make_pretrained_model(model, folder, arguments.mirror, arguments.fetched)
             check_batches(folder, model.where)
+        if arguments.tokenizer_of:
+            check_same_tokenizer(folder, Path(arguments.tokenizer_of), model.name)
         return {"model": as_json(model), **provenance}
 
     record(model_files(model, arguments.mirror), Path(arguments.output, MODEL_SOURCES))
     make_folder(arguments.output, make)
 
 
+def check_same_tokenizer(folder: Path, other: Path, name: str) -> None:
+    """Raise InputError unless two model folders have the same tokenizer, whatever their paddings and cuts."""
+
+    def tokenizer(where: Path) -> dict:
+        return {**read_json(where / "tokenizer.json"), "padding": None, "truncation": None}
+
+    if tokenizer(folder) != tokenizer(other):
+        raise InputError(f"models.{name}.tokenizer: its tokenizer is not that of {other.name}; leave the key out")
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="the configuration's `model` block as JSON")
+    parser.add_argument("model", help="the model as JSON, with its name")
     parser.add_argument("--mirror", default="", help="folder laid out as the hub's repositories")
     parser.add_argument("--fetched", nargs="?", help="what fetch.py wrote, for source 'hub'")
+    parser.add_argument("--tokenizer-of", help="folder of the model whose tokenised data this one is to read")
     parser.add_argument("--output", required=True, help="folder for the model")
     return parser.parse_args()
 

@@ -14,13 +14,20 @@ from finegrid.sealed import as_json
 
 def main() -> None:
     arguments = parse_arguments()
-    comparison = compare(arguments.results, arguments.tasks, arguments.modes, arguments.partial)
+    models = dict(pair.split("=") for pair in arguments.models)
+    comparison = compare(arguments.results, models, arguments.tasks, arguments.modes, arguments.partial)
     write_json(arguments.output, as_json(comparison))
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", help="folder of the run")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        help="MODEL=OTHER: the models, in the order in which they are shown, each with the one whose data it reads",
+    )
     parser.add_argument("--tasks", nargs="+", required=True, help="the tasks, in the order in which they are shown")
     parser.add_argument("--modes", nargs="+", required=True, help="the modes, in the order in which they are shown")
     parser.add_argument(

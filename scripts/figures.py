@@ -8,7 +8,8 @@ from pathlib import Path
 from finegrid import errors
 from finegrid.evaluation.comparison import Comparison, TaskComparison
 from finegrid.files import write_json
-from finegrid.reporting.figures import FigureEntry, curves, heatmap, names, parameters, retention, style, trials
+from finegrid.reporting import figures
+from finegrid.reporting.figures import FigureEntry, curves, heatmap, parameters, retention, style, trials
 from finegrid.sealed import as_json, read_record
 
 OF_A_TASK = {"heatmap": heatmap.draw, "curves": curves.draw, "trials": trials.draw}
@@ -22,11 +23,11 @@ def main() -> None:
 
 def write(tasks: tuple[TaskComparison, ...], folder: Path) -> None:
     """Draw all figures of some compared tasks into a folder."""
-    calls = {f"{kind}_{task.name}": (draw, task, task.name) for task in tasks for kind, draw in OF_A_TASK.items()}
+    calls = {f"{kind}_{task.key}": (draw, task, task.title) for task in tasks for kind, draw in OF_A_TASK.items()}
     calls |= {kind: (draw, tasks, None) for kind, draw in OF_A_RUN.items()}
     entries = []
     with style.applied():
-        for name in names(task.name for task in tasks):
+        for name in [*figures.names_of_tasks(task.key for task in tasks), *figures.OF_A_RUN]:
             draw, drawn, task = calls[name]
             try:
                 drawing = draw(drawn)

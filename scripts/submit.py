@@ -29,7 +29,7 @@ def main() -> None:
     output = Path(arguments.output)
     names = []
     for task in arguments.tasks:
-        folder = Path(arguments.results, MODE_FOLDER.format(task=task, mode=arguments.mode))
+        folder = Path(arguments.results, MODE_FOLDER.format(model=arguments.model, task=task, mode=arguments.mode))
         mode = read_mode(folder / "best.json", arguments.results)
         if not mode.ok:
             print(f"{task}: left out, as {arguments.mode} diverged")
@@ -71,6 +71,7 @@ def spell(predictions: np.ndarray, task: Task) -> list[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", help="folder of the run")
+    parser.add_argument("--model", required=True, help="the model")
     parser.add_argument("--tasks", nargs="+", required=True, help="the tasks whose test labels are hidden")
     parser.add_argument("--mode", required=True, help="the mode")
     parser.add_argument("--output", required=True, help="folder for the files")

@@ -48,14 +48,19 @@ def make_tables(comparison: Comparison, published: list[PublishedScore]) -> list
 def mark_incomplete(table: Table, comparison: Comparison) -> Table:
     """Return a table that names, in caption, notes and CSV, the modes whose cells are missing."""
     rows = [
-        {"task": plan.task, "mode": plan.mode, "missing_cells": f"{len(plan.cells)} of {plan.planned}"}
+        {
+            "model": plan.model,
+            "task": plan.task,
+            "mode": plan.mode,
+            "missing_cells": f"{len(plan.cells)} of {plan.planned}",
+        }
         for plan in comparison.missing
     ]
-    modes = ", ".join(f"{plan.task} {plan.mode}" for plan in comparison.missing)
+    modes = ", ".join(footnotes.of_plan(comparison, plan, " ") for plan in comparison.missing)
     return table._replace(
         caption=f"INCOMPLETE, without {modes}: {table.caption}",
         exact=[*table.exact, *rows],
-        notes=[*footnotes.missing(comparison.missing), *table.notes],
+        notes=[*footnotes.missing(comparison), *table.notes],
     )
 
 
@@ -63,7 +68,7 @@ def grid(comparison: Comparison) -> pandas.DataFrame:
     """Return the whole grid in tidy form: one row per cell, one column per fact."""
     rows = [
         {
-            **{"task": task.name, "mode": mode.name, "model": comparison.model.name},
+            **{"model": task.model.name, "task": task.name, "mode": mode.name},
             **cell.model_dump(exclude={"best_epoch", "history", "train_loss", "cost"}),
             "metric": task.metric,
             "best_epoch": cell.best_epoch.epoch if cell.best_epoch else None,
@@ -75,11 +80,7 @@ def grid(comparison: Comparison) -> pandas.DataFrame:
         for task, mode in comparison.rows()
         for cell in mode.cells
     ]
-    rows += [
-        {**cell.wildcards, "model": comparison.model.name, "status": "missing"}
-        for plan in comparison.missing
-        for cell in plan.cells
-    ]
+    rows += [{**cell.wildcards, "status": "missing"} for plan in comparison.missing for cell in plan.cells]
     return pandas.DataFrame(rows).convert_dtypes()  # keeps whole numbers whole in columns with empty cells
 
 

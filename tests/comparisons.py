@@ -3,7 +3,8 @@
 from statistics import fmean, median, stdev
 
 from finegrid.config.cell import Plan
-from finegrid.config.definition import Mode, Model, Task, Training
+from finegrid.config.definition import Mode, Task, Training
+from finegrid.config.model import Model
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import (
     CellScore,

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 from transformers import AutoModel
 
-from finegrid.config.definition import Model
+from finegrid.config.model import Model
 from finegrid.files import make_folder
 from finegrid.modeling.hub import make_pretrained_model
 from finegrid.training.batch_check import check_batches

@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForPreTraining
 
-from finegrid.config.definition import Model
+from finegrid.config.model import Model
 from finegrid.errors import InputError
 from finegrid.files import make_folder
 from finegrid.modeling.hub import make_pretrained_model

@@ -14,8 +14,8 @@ from finegrid.modeling.bundled import bundled_sha256
 from finegrid.sealed import as_json
 
 RUN = f"results/{CONFIG.run}"
-BASE_MODEL = f"{RUN}/base_model"
-DATA = f"{RUN}/data/{{task}}"
+BASE_MODEL = f"{RUN}/base_model/{{model}}"
+DATA = f"{RUN}/data/{{model}}/{{task}}"
 MODE = f"{RUN}/{MODE_FOLDER}"
 CELL = f"{RUN}/{CELL_FOLDER}"
 CONFIRM = f"{RUN}/{CONFIRM_FOLDER}"
@@ -56,8 +56,13 @@ def run_script(name):
 
 
 def plan_of(wildcards):
-    """Return the plan of a rule's (task, mode)."""
-    return PLANS[wildcards.task, wildcards.mode]
+    """Return the plan of a rule's (model, task, mode)."""
+    return PLANS[wildcards.model, wildcards.task, wildcards.mode]
+
+
+def data_of(name):
+    """Return the function of a rule's wildcards that gives a prepared file of the model's tokenizer and the task."""
+    return lambda wildcards: f"{DATA}/{name}".format(model=CONFIG.tokenizer_of(wildcards.model), task=wildcards.task)
 
 
 def cell_of(wildcards):
@@ -72,8 +77,8 @@ def cell_files(name, plans):
 
 def confirmation_files(name, plans):
     """List one file of every confirming seed of some plans."""
-    seeds = [(*plan.key, seed) for plan in plans for seed in plan.confirming_seeds]
-    return [f"{CONFIRM}/{name}".format(task=task, mode=mode, seed=seed) for task, mode, seed in seeds]
+    seeds = [(plan, seed) for plan in plans for seed in plan.confirming_seeds]
+    return [f"{CONFIRM}/{name}".format(**plan.wildcards, seed=seed) for plan, seed in seeds]
 
 
 def all_metrics(plans):
@@ -87,8 +92,14 @@ def tested_files(name, plan):
 
 
 def mode_files(pattern, plans):
-    """List one file of every plan: `pattern` is a path with the wildcards task and mode."""
-    return [pattern.format(task=task, mode=mode) for task, mode in (plan.key for plan in plans)]
+    """List one file of every plan: `pattern` is a path with the wildcards model, task and mode."""
+    return [pattern.format(**plan.wildcards) for plan in plans]
+
+
+def prepared_files(name, plans):
+    """List one prepared file of the tokenizers and tasks of some plans."""
+    pairs = {(CONFIG.tokenizer_of(plan.model.name), plan.task.name): None for plan in plans}
+    return [f"{DATA}/{name}".format(model=model, task=task) for model, task in pairs]
 
 
 @cache
@@ -108,11 +119,19 @@ def installed_trackers(wildcards):
 # they contain is a param. So a file that is touched makes nothing stale, and one that is restored with an older date does.
 
 
-def model_content():
-    """Return the hash of what the base model is made from; of source 'hub' the fetched list says it."""
-    if CONFIG.model.source in ("bundled", "random"):
+def shared_tokenizer(name):
+    """List the tokenizer of the model whose tokenised data a model reads, if that is another one."""
+    owner = CONFIG.tokenizer_of(name)
+    return [] if owner == name else [f"{BASE_MODEL}/tokenizer.json".format(model=owner)]
+
+
+@cache
+def model_content(name):
+    """Return the hash of what a base model is made from; of source 'hub' the fetched list says it."""
+    model = CONFIG.models[name].model
+    if model.source in ("bundled", "random"):
         return bundled_sha256()
-    return content_hash(model_files(CONFIG.model, CONFIG.mirror), Path(BASE_MODEL, MODEL_SOURCES))
+    return content_hash(model_files(model, CONFIG.mirror), Path(BASE_MODEL.format(model=name), MODEL_SOURCES))
 
 
 @cache
@@ -123,9 +142,9 @@ def data_files(name, *splits):
 
 
 @cache
-def data_content(name, *splits):
-    """Return the hash of what the files of some splits contain."""
-    folder = DATA.format(task=name)
+def data_content(model, name, *splits):
+    """Return the hash of what the files of some splits contain; the folder of a model's data may have it recorded."""
+    folder = DATA.format(model=model, task=name)
     return content_hash(data_files(name, *splits), Path(folder, TASK_SOURCES), Path(folder, TRAINING_SOURCES))
 
 

@@ -6,33 +6,34 @@ localrules:
 
 
 HIDDEN = [name for name, task in CONFIG.tasks.items() if "hidden" in task.files]
-SUBMISSIONS = expand(f"{RUN}/submissions/{{mode}}", mode=CONFIG.modes) if HIDDEN else []
+SUBMISSIONS = expand(f"{RUN}/submissions/{{model}}/{{mode}}", model=CONFIG.models, mode=CONFIG.modes) if HIDDEN else []
 
 
 rule submit:
     input:
         tests=expand(f"{CHOSEN}/test.json", task=HIDDEN, allow_missing=True),
         hidden=expand(f"{CHOSEN}/hidden.safetensors", task=HIDDEN, allow_missing=True),
-        metrics=lambda wildcards: all_metrics([PLANS[task, wildcards.mode] for task in HIDDEN]),
+        metrics=lambda wildcards: all_metrics([PLANS[wildcards.model, task, wildcards.mode] for task in HIDDEN]),
     output:
-        directory(f"{RUN}/submissions/{{mode}}"),
+        directory(f"{RUN}/submissions/{{model}}/{{mode}}"),
     log:
-        f"{RUN}/logs/submissions/{{mode}}.log",
+        f"{RUN}/logs/submissions/{{model}}/{{mode}}.log",
     conda:
         "../envs/summarise.yaml"
     params:
         command=run_script("submit"),
-        results=subpath(output[0], ancestor=2),
+        results=subpath(output[0], ancestor=3),
         tasks=HIDDEN,
         code=code_hash("submit"),
     message:
-        "Writing the predictions of {wildcards.mode} for the hidden test labels"
+        "Writing the predictions of {wildcards.model}, {wildcards.mode}, for the hidden test labels"
     shell:
-        "{params.command} {params.results:q} --tasks {params.tasks:q} --mode {wildcards.mode:q}"
+        "{params.command} {params.results:q} --model {wildcards.model:q} --tasks {params.tasks:q}"
+        " --mode {wildcards.mode:q}"
         " --output {output:q} >{log:q} 2>&1"
 
 
-EXPORT = f"{RUN}/export/{{task}}/{{mode}}"
+EXPORT = f"{RUN}/export/{{model}}/{{task}}/{{mode}}"
 
 
 # `snakemake export` makes all; the path of a folder makes that one. Where every setting diverged the folder holds a
@@ -47,7 +48,7 @@ rule export_model:
     output:
         directory(EXPORT),
     log:
-        f"{RUN}/logs/export/{{task}}/{{mode}}.log",
+        f"{RUN}/logs/export/{{model}}/{{task}}/{{mode}}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -56,11 +57,11 @@ rule export_model:
         runtime="1h",
     params:
         command=run_script("export"),
-        results=subpath(input.best, ancestor=4),
+        results=subpath(input.best, ancestor=5),
         base_model=subpath(input.model, parent=True),
         code=code_hash("export"),
     message:
-        "{wildcards.task}: exporting the chosen {wildcards.mode} model"
+        "{wildcards.model}, {wildcards.task}: exporting the chosen {wildcards.mode} model"
     shell:
         "{params.command} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
         " --output {output:q} >{log:q} 2>&1"

@@ -14,7 +14,7 @@ rule fetch:
         [path for source in HUB_FILES for path in fetched(source)],
 
 
-# One job for the model and one per task, so adding a task leaves the others untouched. Its code is no parameter: the
+# One job per model and one per task, so adding a task leaves the others untouched. Its code is no parameter: the
 # lock file pins the files, whatever fetched them.
 rule fetch_source:
     output:
@@ -39,7 +39,8 @@ rule fetch_source:
 
 rule base_model:
     input:
-        fetched=fetched("model"),
+        fetched=lambda wildcards: fetched(f"model/{wildcards.model}"),
+        tokenizer_of=lambda wildcards: shared_tokenizer(wildcards.model),
     output:
         model=f"{BASE_MODEL}/model.safetensors",
         config=f"{BASE_MODEL}/config.json",
@@ -47,26 +48,28 @@ rule base_model:
         provenance=f"{BASE_MODEL}/provenance.json",
         sources=f"{BASE_MODEL}/{MODEL_SOURCES}",
     log:
-        f"{RUN}/logs/base_model.log",
+        f"{RUN}/logs/base_model/{{model}}.log",
     benchmark:
-        f"{RUN}/benchmarks/base_model.tsv"
+        f"{RUN}/benchmarks/base_model/{{model}}.tsv"
     conda:
         "../envs/train.yaml"
     resources:
         mem_mb=3000,
     params:
         command=run_script("base_model"),
-        name=CONFIG.model.name,
-        model=literal(compact_json(CONFIG.model)),
+        model=lambda wildcards: compact_json(CONFIG.models[wildcards.model].model),
+        tokenizer_of=lambda wildcards, input: [
+            each for path in input.tokenizer_of for each in ("--tokenizer-of", os.path.dirname(path))
+        ],
         mirror=literal(CONFIG.mirror),
         folder=subpath(output.model, parent=True),
-        content=model_content(),
+        content=lambda wildcards: model_content(wildcards.model),
         code=code_hash("base_model"),
     message:
-        "Making the model {params.name}"
+        "Making the model {wildcards.model}"
     shell:
         "{params.command} {params.model:q} --mirror={params.mirror:q} --fetched {input.fetched:q}"
-        " --output {params.folder:q} >{log:q} 2>&1"
+        " {params.tokenizer_of:q} --output {params.folder:q} >{log:q} 2>&1"
 
 
 # The training splits apart from the test splits, so a row that joins a test file trains nothing again.
@@ -82,7 +85,7 @@ rule prepare_training:
         validation_stats=f"{DATA}/validation.json",
         sources=f"{DATA}/{TRAINING_SOURCES}",
     log:
-        f"{RUN}/logs/prepare_training/{{task}}.log",
+        f"{RUN}/logs/prepare_training/{{model}}/{{task}}.log",
     conda:
         "../envs/train.yaml"
     resources:
@@ -94,10 +97,12 @@ rule prepare_training:
         base_model=subpath(input.tokenizer, parent=True),
         mirror=literal(CONFIG.mirror),
         folder=subpath(output.train, parent=True),
-        content=lambda wildcards: data_content(wildcards.task, *CONFIG.tasks[wildcards.task].training_splits),
+        content=lambda wildcards: data_content(
+            wildcards.model, wildcards.task, *CONFIG.tasks[wildcards.task].training_splits
+        ),
         code=code_hash("prepare"),
     message:
-        "Tokenising the training splits of {wildcards.task}"
+        "Tokenising the training splits of {wildcards.task} for {wildcards.model}"
     shell:
         "{params.command} {params.task:q} --splits {params.splits:q} --base-model {params.base_model:q}"
         " --mirror={params.mirror:q} --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"
@@ -117,7 +122,7 @@ use rule prepare_training as prepare with:
         stats=f"{DATA}/stats.json",
         sources=f"{DATA}/{TASK_SOURCES}",
     log:
-        f"{RUN}/logs/prepare/{{task}}.log",
+        f"{RUN}/logs/prepare/{{model}}/{{task}}.log",
     params:
         command=run_script("prepare"),
         task=lambda wildcards: compact_json(CONFIG.tasks[wildcards.task]),
@@ -125,7 +130,7 @@ use rule prepare_training as prepare with:
         base_model=subpath(input.tokenizer, parent=True),
         mirror=literal(CONFIG.mirror),
         folder=subpath(output.test, parent=True),
-        content=lambda wildcards: data_content(wildcards.task, *SPLITS),
+        content=lambda wildcards: data_content(wildcards.model, wildcards.task, *SPLITS),
         code=code_hash("prepare"),
     message:
-        "Tokenising the test splits of {wildcards.task}"
+        "Tokenising the test splits of {wildcards.task} for {wildcards.model}"

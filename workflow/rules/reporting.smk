@@ -14,8 +14,11 @@ localrules:
     report,
 
 
-# What the model reads: a page per task with real examples as tokens and as the model's inputs.
-INPUT_PAGES = expand(f"{RUN}/inputs/{{task}}.{{format}}", task=CONFIG.tasks, format=["md", "html", "json"])
+# What the model reads: a page per tokenizer and task with real examples as tokens and as the model's inputs.
+TOKENIZED = list(dict.fromkeys((CONFIG.tokenizer_of(model), task) for model in CONFIG.models for task in CONFIG.tasks))
+INPUT_PAGES = [
+    f"{RUN}/inputs/{model}/{task}.{format}" for model, task in TOKENIZED for format in ("md", "html", "json")
+]
 
 
 rule inputs:
@@ -26,16 +29,16 @@ rule inputs:
         tokenizer=rules.base_model.output.tokenizer,
         templates=local(expand(f"{TEMPLATES}/{{name}}", name=["inputs_page.html", "inputs.html", "style.css"])),
     output:
-        markdown=f"{RUN}/inputs/{{task}}.md",
+        markdown=f"{RUN}/inputs/{{model}}/{{task}}.md",
         page=report(
-            f"{RUN}/inputs/{{task}}.html",
+            f"{RUN}/inputs/{{model}}/{{task}}.html",
             caption="../report/inputs.rst",
             category="Inputs",
-            labels={"task": "{task}"},
+            labels={"task": "{task}", "model": "{model}"},
         ),
-        json=f"{RUN}/inputs/{{task}}.json",
+        json=f"{RUN}/inputs/{{model}}/{{task}}.json",
     log:
-        f"{RUN}/logs/inputs/{{task}}.log",
+        f"{RUN}/logs/inputs/{{model}}/{{task}}.log",
     conda:
         "../envs/summarise.yaml"
     params:
@@ -45,7 +48,7 @@ rule inputs:
         folder=subpath(output.page, parent=True),
         code=code_hash("inputs"),
     message:
-        "{wildcards.task}: showing what the model reads"
+        "{wildcards.task}: showing what {wildcards.model} reads"
     shell:
         "{params.command} {params.data:q} --base-model {params.base_model:q} --output {params.folder:q}"
         " >{log:q} 2>&1"
@@ -59,7 +62,7 @@ rule compare:
         best=mode_files(f"{MODE}/best.json", PLANS.values()),
         tests=mode_files(f"{CHOSEN}/test.json", PLANS.values()),
         predictions=[path for pattern in PREDICTIONS for path in mode_files(pattern, PLANS.values())],
-        stats=expand(f"{DATA}/stats.json", task=CONFIG.tasks),
+        stats=prepared_files("stats.json", PLANS.values()),
     output:
         comparison=f"{RUN}/comparison.json",
     log:
@@ -71,6 +74,7 @@ rule compare:
     params:
         command=run_script("compare"),
         results=subpath(output.comparison, parent=True),
+        models=[f"{model}={CONFIG.tokenizer_of(model)}" for model in CONFIG.models],
         tasks=list(CONFIG.tasks),
         modes=list(CONFIG.modes),
         partial="",
@@ -78,7 +82,7 @@ rule compare:
     message:
         "Comparing the modes"
     shell:
-        "{params.command} {params.results:q} --tasks {params.tasks:q} --modes {params.modes:q}"
+        "{params.command} {params.results:q} --models {params.models:q} --tasks {params.tasks:q} --modes {params.modes:q}"
         " {params.partial} --output {output.comparison:q} >{log:q} 2>&1"
 
 
@@ -131,7 +135,7 @@ use rule compare as compare_partial with:
         predictions=lambda wildcards: [
             path for pattern in PREDICTIONS for path in mode_files(pattern, complete_plans())
         ],
-        stats=lambda wildcards: expand(f"{DATA}/stats.json", task={plan.task.name: None for plan in complete_plans()}),
+        stats=lambda wildcards: prepared_files("stats.json", complete_plans()),
     output:
         comparison=f"{RUN}/partial/comparison.json",
     log:
@@ -139,6 +143,7 @@ use rule compare as compare_partial with:
     params:
         command=run_script("compare"),
         results=subpath(output.comparison, ancestor=2),
+        models=[f"{model}={CONFIG.tokenizer_of(model)}" for model in CONFIG.models],
         tasks=list(CONFIG.tasks),
         modes=list(CONFIG.modes),
         partial="--partial",
@@ -163,7 +168,9 @@ rule partial:
         f"The tables of the complete modes are in {RUN}/partial/tables"
 
 
-FIGURES = expand(f"{RUN}/figures/{{name}}.{{format}}", name=figures.names(CONFIG.tasks), format=figures.FORMATS)
+FIGURES = expand(
+    f"{RUN}/figures/{{name}}.{{format}}", name=figures.names(CONFIG.models, CONFIG.tasks), format=figures.FORMATS
+)
 FIGURES += [f"{RUN}/figures/figures.json"]
 
 
@@ -228,7 +235,7 @@ rule report:
         discussion=DISCUSSION[0],
         tables=f"{RUN}/tables/tables.json",
         figures=f"{RUN}/figures/figures.json",
-        inputs=expand(f"{RUN}/inputs/{{task}}.json", task=CONFIG.tasks),
+        inputs=[path for path in INPUT_PAGES if path.endswith(".json")],
         templates=local(
             expand(f"{TEMPLATES}/{{name}}", name=["report.html", "inputs.html", "style.css", "report.css", "sort.js"])
         ),
@@ -246,5 +253,5 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "{params.command} {params.results:q} --configuration {params.configuration:q}"
+        "{params.command} {params.results:q} --configuration {params.configuration:q} --inputs {input.inputs:q}"
         " --output {output:q} >{log:q} 2>&1"

@@ -1,4 +1,4 @@
-# Validation chooses a setting of each (task, mode); only that one is tested.
+# Validation chooses a setting of each (model, task, mode); only that one is tested.
 localrules:
     plan,
     select,
@@ -15,7 +15,7 @@ rule plan:
     params:
         plan=lambda wildcards: compact_json(plan_of(wildcards)),
     message:
-        "{wildcards.task}: planning {wildcards.mode}"
+        "{wildcards.model}, {wildcards.task}: planning {wildcards.mode}"
     shell:
         "printf '%s\\n' {params.plan:q} >{output:q} 2>{log:q}"
 
@@ -32,10 +32,10 @@ rule select:
         "../envs/summarise.yaml"
     params:
         command=run_script("select_setting"),
-        results=subpath(output.best, ancestor=4),
+        results=subpath(output.best, ancestor=5),
         code=code_hash("select_setting"),
     message:
-        "{wildcards.task}: selecting the best setting of {wildcards.mode} by validation"
+        "{wildcards.model}, {wildcards.task}: selecting the best setting of {wildcards.mode} by validation"
     shell:
         "{params.command} {input.plan:q} --results {params.results:q} --output {output.best:q}" " >{log:q} 2>&1"
 
@@ -47,10 +47,10 @@ use rule finetune as confirm with:
         *rules.base_model.output,
         best=rules.select.output.best,
         model=rules.base_model.output.model,
-        train=rules.prepare_training.output.train,
-        train_stats=rules.prepare_training.output.train_stats,
-        validation=rules.prepare_training.output.validation,
-        validation_stats=rules.prepare_training.output.validation_stats,
+        train=data_of("train.safetensors"),
+        train_stats=data_of("train.json"),
+        validation=data_of("validation.safetensors"),
+        validation_stats=data_of("validation.json"),
     output:
         metrics=update(f"{CONFIRM}/metrics.json"),
         predictions=update(f"{CONFIRM}/validation.safetensors"),
@@ -67,7 +67,7 @@ use rule finetune as confirm with:
         folder=subpath(output.metrics, parent=True),
         code=code_hash("confirm"),
     message:
-        "{wildcards.task}: confirming the chosen setting of {wildcards.mode}, seed {wildcards.seed}"
+        "{wildcards.model}, {wildcards.task}: confirming the chosen setting of {wildcards.mode}, seed {wildcards.seed}"
 
 
 # Which cells it tests it reads from best.json when it runs, so the path is fixed and the graph static. Where every
@@ -80,10 +80,10 @@ rule evaluate:
         validation=lambda wildcards: tested_files("validation.safetensors", plan_of(wildcards)),
         trained=lambda wildcards: tested_files("trained.safetensors", plan_of(wildcards)),
         model=rules.base_model.output.model,
-        test=rules.prepare.output.test,
-        test_stats=rules.prepare.output.test_stats,
-        hidden=rules.prepare.output.hidden,
-        hidden_stats=rules.prepare.output.hidden_stats,
+        test=data_of("test.safetensors"),
+        test_stats=data_of("test.json"),
+        hidden=data_of("hidden.safetensors"),
+        hidden_stats=data_of("hidden.json"),
     output:
         test=f"{CHOSEN}/test.json",
         predictions=PREDICTIONS,
@@ -97,19 +97,20 @@ rule evaluate:
         runtime="1h",
     params:
         command=run_script("evaluate"),
-        results=subpath(input.best, ancestor=4),
+        results=subpath(input.best, ancestor=5),
         base_model=subpath(input.model, parent=True),
         data=subpath(input.test, parent=True),
         code=code_hash("evaluate"),
     message:
-        "{wildcards.task}: testing the chosen setting of {wildcards.mode}"
+        "{wildcards.model}, {wildcards.task}: testing the chosen setting of {wildcards.mode}"
     shell:
         "{params.command} {input.best:q} --results {params.results:q} --base-model {params.base_model:q}"
         " --data {params.data:q} --output {output.test:q} --threads {threads} >{log:q} 2>&1"
 
 
-# Collection targets: `snakemake task_imdb` and `snakemake mode_bitfit` run one task or one mode, up to its test scores.
+# Collection targets: `snakemake model_bert-tiny`, `task_imdb` and `mode_bitfit` run one of these up to its test scores.
 for name, collected in {
+    **{f"model_{model}": [plan for plan in PLANS.values() if plan.model.name == model] for model in CONFIG.models},
     **{f"task_{task}": [plan for plan in PLANS.values() if plan.task.name == task] for task in CONFIG.tasks},
     **{f"mode_{mode}": [plan for plan in PLANS.values() if plan.mode.name == mode] for mode in CONFIG.modes},
 }.items():

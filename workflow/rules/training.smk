@@ -5,10 +5,10 @@ rule finetune:
     input:
         *rules.base_model.output,
         model=rules.base_model.output.model,
-        train=rules.prepare_training.output.train,
-        train_stats=rules.prepare_training.output.train_stats,
-        validation=rules.prepare_training.output.validation,
-        validation_stats=rules.prepare_training.output.validation_stats,
+        train=data_of("train.safetensors"),
+        train_stats=data_of("train.json"),
+        validation=data_of("validation.safetensors"),
+        validation_stats=data_of("validation.json"),
     output:
         metrics=f"{CELL}/metrics.json",
         predictions=f"{CELL}/validation.safetensors",
@@ -35,7 +35,7 @@ rule finetune:
         folder=subpath(output.metrics, parent=True),
         code=code_hash("finetune"),
     message:
-        "{wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
+        "{wildcards.model}, {wildcards.task}: {wildcards.mode}, batch size {wildcards.batch_size},"
         " learning rate {wildcards.learning_rate}, seed {wildcards.seed}"
     shell:
         "{params.command} {params.cell:q} --base-model {params.base_model:q} --data {params.data:q}"

@@ -1,14 +1,15 @@
-"""The grid: a plan for every (task, mode), and a cell for every batch size, learning rate and seed of it."""
+"""The grid: a plan for every (model, task, mode), and a cell for every batch size, learning rate and seed of it."""
 
 import itertools
 from pathlib import Path
 
-from finegrid.config.definition import Config, Mode, Model, Task, Training
+from finegrid.config.definition import Config, Mode, Task, Training
+from finegrid.config.model import Model
 from finegrid.config.types import BatchSize, LearningRate, Record, Seed
 
-# The folders of a (task, mode) and of a cell below the folder of the run. The rules use the same strings as wildcard
-# patterns, so a path has one spelling and is never parsed: identity is in the JSON.
-MODE_FOLDER = "cells/{task}/{mode}"
+# The folders of a (model, task, mode) and of a cell below the folder of the run. The rules use the same strings as
+# wildcard patterns, so a path has one spelling and is never parsed: identity is in the JSON.
+MODE_FOLDER = "cells/{model}/{task}/{mode}"
 CELL_FOLDER = MODE_FOLDER + "/bs{batch_size}_lr{learning_rate}_seed{seed}"
 # The chosen setting with a confirming seed. The path holds no setting, so it is known before one is chosen.
 CONFIRM_FOLDER = MODE_FOLDER + "/confirm/seed{seed}"
@@ -40,6 +41,7 @@ class Cell(Record):
     def wildcards(self) -> dict[str, str | int]:
         """The names that tell the cells of a run apart, as the paths have them."""
         return {
+            "model": self.model.name,
             "task": self.task.name,
             "mode": self.mode.name,
             "batch_size": self.batch_size,
@@ -49,7 +51,7 @@ class Cell(Record):
 
 
 class Plan(Record):
-    """All cells of one (task, mode)."""
+    """All cells of one (model, task, mode)."""
 
     run: str
     model: Model
@@ -58,6 +60,7 @@ class Plan(Record):
     training: Training
     batch_sizes: tuple[BatchSize, ...]
     learning_rates: tuple[LearningRate, ...]
+    learning_rates_key: str  # where the configuration has them
     seeds: tuple[Seed, ...]
     confirming_seeds: tuple[Seed, ...] = ()
 
@@ -67,9 +70,14 @@ class Plan(Record):
         return self.confirming_seeds or self.seeds
 
     @property
-    def key(self) -> tuple[str, str]:
-        """The names of the task and the mode."""
-        return self.task.name, self.mode.name
+    def key(self) -> tuple[str, str, str]:
+        """The names of the model, the task and the mode."""
+        return self.model.name, self.task.name, self.mode.name
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """The same names, as the paths have them."""
+        return dict(zip(("model", "task", "mode"), self.key, strict=True))
 
     def cell(self, batch_size: int, learning_rate: str, seed: int) -> Cell:
         """Return one cell of the plan."""
@@ -91,15 +99,15 @@ class Plan(Record):
         """Return the folder of a cell of the chosen setting that is tested."""
         if not self.confirming_seeds:
             return cell.folder(run_folder)
-        return Path(run_folder, CONFIRM_FOLDER.format(task=self.task.name, mode=self.mode.name, seed=cell.seed))
+        return Path(run_folder, CONFIRM_FOLDER.format(**self.wildcards, seed=cell.seed))
 
     def folder(self, run_folder) -> Path:
-        """Return the folder of the (task, mode)."""
-        return Path(run_folder, MODE_FOLDER.format(task=self.task.name, mode=self.mode.name))
+        """Return the folder of the (model, task, mode)."""
+        return Path(run_folder, MODE_FOLDER.format(**self.wildcards))
 
     def chosen_folder(self, run_folder) -> Path:
         """Return the folder of what the chosen setting reaches on the test split."""
-        return Path(run_folder, CHOSEN_FOLDER.format(task=self.task.name, mode=self.mode.name))
+        return Path(run_folder, CHOSEN_FOLDER.format(**self.wildcards))
 
 
 def plans(config: Config) -> list[Plan]:
@@ -107,15 +115,19 @@ def plans(config: Config) -> list[Plan]:
     return [
         Plan(
             run=config.run,
-            model=config.model,
+            model=model.model,
             task=task,
             mode=mode.mode,
             training=config.training,
             batch_sizes=config.batch_sizes,
-            learning_rates=mode.learning_rates,
+            learning_rates=model.learning_rates.get(mode.name, mode.learning_rates),
+            learning_rates_key=f"models.{model.name}.learning_rates.{mode.name}"
+            if mode.name in model.learning_rates
+            else f"modes.{mode.name}.learning_rates",
             seeds=config.seeds,
             confirming_seeds=config.confirm.seeds if config.confirm else (),
         )
+        for model in config.models.values()
         for task in config.tasks.values()
         for mode in config.modes.values()
     ]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, Strict, WrapValidator, model_serializer, model_validator
 
 from finegrid.config.metrics import METRICS, metric_names
-from finegrid.config.model import Model
+from finegrid.config.model import GridModel
 from finegrid.config.types import (
     BatchSize,
     ClassName,
@@ -249,7 +249,7 @@ class Config(Record):
     """A run."""
 
     run: Name
-    model: Model
+    models: Annotated[dict[Name, GridModel], Field(min_length=1)]
     mirror: text("a folder laid out as the hub's repositories, for sources hub and mirror", r"^[^\x00]+$") = "mirror"
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
     modes: Annotated[dict[Name, GridMode], Field(min_length=1)]
@@ -259,6 +259,26 @@ class Config(Record):
     confirm: Confirm | None = None
     training: Training = Training()
     published: tuple[FilePath, ...] = ()
+
+    def tokenizer_of(self, model: str) -> str:
+        """Return the model whose tokenised data a model reads."""
+        return self.models[model].tokenizer or model
+
+    @model_validator(mode="after")
+    def _names_of_models(self):
+        for name, model in self.models.items():
+            for mode in model.learning_rates:
+                if mode not in self.modes:
+                    modes = ", ".join(self.modes)
+                    raise problem(f"{mode!r} is no mode of this run: {modes}", f"models.{name}.learning_rates")
+            shared = self.models.get(model.tokenizer) if model.tokenizer else None
+            if model.tokenizer and (shared is None or shared is model or shared.tokenizer):
+                others = ", ".join(other for other, each in self.models.items() if other != name and not each.tokenizer)
+                raise problem(
+                    f"{model.tokenizer!r} is not another model with a tokenizer of its own; expected one of: {others}",
+                    f"models.{name}.tokenizer",
+                )
+        return self
 
     @model_validator(mode="after")
     def _seeds_without_a_say(self):

@@ -24,13 +24,14 @@ MODEL_FILES = (
 
 
 def hub_files(config: Config) -> dict[str, dict[str, list[str]]]:
-    """Return, for the model and each task of source 'hub', its repository with the patterns of its files.
+    """Return, for each model and each task of source 'hub', its repository with the patterns of its files.
 
-    {"model": {"models/owner/name": [patterns]}, "data/<task>": {"datasets/owner/name": [patterns]}}
+    {"model/<model>": {"models/owner/name": [patterns]}, "data/<task>": {"datasets/owner/name": [patterns]}}
     """
     files = {}
-    if config.model.source == "hub":
-        files["model"] = {f"models/{config.model.repo}": list(MODEL_FILES)}
+    for model in config.models.values():
+        if model.source == "hub":
+            files[f"model/{model.name}"] = {f"models/{model.repo}": list(MODEL_FILES)}
     for task in config.tasks.values():
         if task.source == "hub":
             files[f"data/{task.name}"] = {f"datasets/{task.repo}": sorted(task.patterns)}

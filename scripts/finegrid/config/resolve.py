@@ -36,7 +36,8 @@ def resolve_config(raw: dict, source: str) -> Config:
     mode, a value out of range, two spellings of one learning rate, or a file that is not there.
     """
     try:
-        config = validated({**raw, "tasks": _tasks(raw.get("tasks")), "modes": _modes(raw)}, Config)
+        named = {"models": _models(raw.get("models")), "tasks": _tasks(raw.get("tasks")), "modes": _modes(raw)}
+        config = validated({**raw, **named}, Config)
         _check_files(config)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
@@ -71,6 +72,16 @@ def _one_line(error: dict) -> str:
 
 def _short(key: str) -> str:
     return key if key.isprintable() and len(key) <= 100 else short_repr(key)
+
+
+def _models(given):
+    """Return models with their names, which are those under which the configuration lists them."""
+    if not isinstance(given, dict):
+        return given
+    for name, model in given.items():
+        if isinstance(model, dict) and "name" in model:
+            raise InputError(f"models.{_short(str(name))}: unknown key 'name'; the name is {_short(str(name))!r}")
+    return {name: {**model, "name": name} if isinstance(model, dict) else model for name, model in given.items()}
 
 
 def _tasks(given):
@@ -201,8 +212,9 @@ def _check_files(config: Config) -> None:
         split_files(task, "" if task.source == "files" else Path(config.mirror, "datasets", str(task.repo)))
         for pattern in task.patterns if task.source == "files" else ():
             _check_local(key, pattern)
-    model_folder(config.model, config.mirror)
-    sources = [config.model.source, *(task.source for task in config.tasks.values())]
+    for model in config.models.values():
+        model_folder(model, config.mirror)
+    sources = [*(model.source for model in config.models.values()), *(task.source for task in config.tasks.values())]
     if "mirror" in sources and not Path(config.mirror).is_dir():
         raise InputError(f"mirror: {config.mirror!r} is not a folder; expected one laid out as the hub's repositories")
     for path in config.published:

@@ -4,6 +4,7 @@ Modes are compared at the setting that validation chose for each: on the test sp
 are hidden.
 """
 
+import itertools
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -32,17 +33,21 @@ from finegrid.records import DataStats, Metrics
 from finegrid.sealed import read_record
 
 
-def compare(run_folder, tasks: list[str], modes: list[str], partial: bool = False) -> Comparison:
-    """Compare the modes of a run, with tasks and modes in the order given.
+def compare(
+    run_folder, models: dict[str, str], tasks: list[str], modes: list[str], partial: bool = False
+) -> Comparison:
+    """Compare the modes of a run, with models, tasks and modes in the order given.
+
+    `models` gives for each model the one whose tokenised data it reads.
 
     A missing cell is an InputError; with `partial` the modes that lack one are listed as missing instead, and the
     others are compared.
     """
     compared, environments, missing = [], {}, []
-    for task in tasks:
+    for (model, data_of), task in itertools.product(models.items(), tasks):
         found = []
         for mode in modes:
-            plan = read_plan(run_folder, task, mode)
+            plan = read_plan(run_folder, model, task, mode)
             if partial and (lacking := missing_cells(run_folder, plan)):
                 missing.append(lacking)
             else:
@@ -51,9 +56,9 @@ def compare(run_folder, tasks: list[str], modes: list[str], partial: bool = Fals
                 check_same(results.plan, plan, best_path, "plan")
                 found.append(results)
         if found:
-            data = read_record(DataStats, Path(run_folder, "data", task, "stats.json"))
+            data = read_record(DataStats, Path(run_folder, "data", data_of, task, "stats.json"))
             found = [read_predictions(results, run_folder, data) for results in found]
-            compared.append(compare_task(data, found))
+            compared.append(compare_task(data, found, task if len(models) == 1 else f"{task}, {model}"))
             environments |= dict.fromkeys(
                 metrics.environment for results in found for metrics in (*results.cells, *results.tested)
             )
@@ -61,18 +66,17 @@ def compare(run_folder, tasks: list[str], modes: list[str], partial: bool = Fals
         raise InputError(f"{run_folder}: nothing to compare: every mode lacks a cell on every task")
     return Comparison(
         run=plan.run,
-        model=plan.model,
         environments=tuple(environments),
         tasks=judged(compared),
         missing=missing,
     )
 
 
-def read_plan(run_folder, task: str, mode: str) -> Plan:
-    """Read the plan of a (task, mode). Raises InputError if it is another one's."""
-    path = Path(run_folder, MODE_FOLDER.format(task=task, mode=mode), "plan.json")
+def read_plan(run_folder, model: str, task: str, mode: str) -> Plan:
+    """Read the plan of a (model, task, mode). Raises InputError if it is another one's."""
+    path = Path(run_folder, MODE_FOLDER.format(model=model, task=task, mode=mode), "plan.json")
     plan = read_record(Plan, path)
-    if plan.key != (task, mode):
+    if plan.key != (model, task, mode):
         raise InputError(f"{path}: belongs to {', '.join(plan.key)}")
     return plan
 
@@ -81,12 +85,11 @@ def missing_cells(run_folder, plan: Plan) -> MissingCells | None:
     """Return the cells of a plan that have no result, if there are any."""
     planned = plan.cells()
     missing = [cell for cell in planned if not (cell.folder(run_folder) / "metrics.json").exists()]
-    task, mode = plan.key
-    return MissingCells(task=task, mode=mode, planned=len(planned), cells=missing) if missing else None
+    return MissingCells(**plan.wildcards, planned=len(planned), cells=missing) if missing else None
 
 
-def compare_task(data: DataStats, modes: list[ModeResults]) -> TaskComparison:
-    """Compare some modes on a task. Its pairs are not judged yet: that takes all pairs of the run."""
+def compare_task(data: DataStats, modes: list[ModeResults], title: str) -> TaskComparison:
+    """Compare some modes of a model on a task. Its pairs are not judged yet: that takes all pairs of the run."""
     plan, splits = modes[0].plan, data.splits
     metrics = plan.task.metrics
     read = splits.test.rows > 0
@@ -106,7 +109,9 @@ def compare_task(data: DataStats, modes: list[ModeResults]) -> TaskComparison:
         describe_mode(mode, split, describe_scores(mode, split, scored.values(), resampled_of)) for mode in modes
     ]
     return TaskComparison(
+        model=plan.model,
         task=plan.task,
+        title=title,
         data=data,
         training=plan.training,
         scores=score_names(metrics, splits.validation.parts),

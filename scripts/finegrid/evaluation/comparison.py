@@ -6,7 +6,8 @@
 from typing import Literal
 
 from finegrid.config.cell import Cell, Plan
-from finegrid.config.definition import Model, Task, Training
+from finegrid.config.definition import Task, Training
+from finegrid.config.model import Model
 from finegrid.records import Cost, DataStats, Edge, Environment, EpochScore, ParameterCounts
 from finegrid.sealed import Result
 
@@ -134,9 +135,11 @@ class Pair(Result):
 
 
 class TaskComparison(Result):
-    """All that is told of one task."""
+    """All that is told of one model on one task."""
 
+    model: Model
     task: Task
+    title: str  # names it among the others of the run: 'imdb', or 'imdb, minilm-l6' of several models
     data: DataStats
     training: Training
     scores: tuple[str, ...]  # names of the scores of a split: 'accuracy', 'accuracy (mismatched)'; the first selects
@@ -148,6 +151,11 @@ class TaskComparison(Result):
     def name(self) -> str:
         """The name of the task."""
         return self.task.name
+
+    @property
+    def key(self) -> str:
+        """What its figures' files are called after."""
+        return self.title.replace(", ", "_")
 
     @property
     def metric(self) -> str:
@@ -175,6 +183,7 @@ class TaskComparison(Result):
 class MissingCells(Result):
     """A plan of which cells have no result, so that nothing is chosen of it."""
 
+    model: str
     task: str
     mode: str
     planned: int
@@ -185,10 +194,24 @@ class Comparison(Result):
     """comparison.json of a run."""
 
     run: str
-    model: Model
     environments: tuple[Environment, ...]  # every one that cells were trained in, once
     tasks: tuple[TaskComparison, ...]
     missing: tuple[MissingCells, ...] = ()
+
+    @property
+    def models(self) -> list[Model]:
+        """The models, each once."""
+        return list(dict.fromkeys(task.model for task in self.tasks))
+
+    @property
+    def several_models(self) -> bool:
+        """Whether there is more than one model."""
+        return len(self.models) > 1
+
+    @property
+    def several_tasks(self) -> bool:
+        """Whether there is more than one task."""
+        return len({task.name for task in self.tasks}) > 1
 
     def rows(self):
         """Yield each task with each of its modes: the rows of most tables."""

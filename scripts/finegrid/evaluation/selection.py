@@ -56,7 +56,7 @@ def edges(plan: Plan, batch_size: int, learning_rate: str) -> list[Edge]:
     found = []
     rates, sizes = sorted(plan.learning_rates, key=float), sorted(plan.batch_sizes)
     for axis, value, values, beyond, key in (
-        ("learning rate", learning_rate, rates, rates_beyond, f"modes.{plan.mode.name}.learning_rates"),
+        ("learning rate", learning_rate, rates, rates_beyond, plan.learning_rates_key),
         ("batch size", batch_size, sizes, sizes_beyond, "batch_sizes"),
     ):
         smaller, larger = beyond(values[0])[0], beyond(values[-1])[1]

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from finegrid.config.definition import Model
 from finegrid.config.hub_files import MODEL_FILES
-from finegrid.config.model import model_folder
+from finegrid.config.model import Model, model_folder
 from finegrid.data import mirror
 from finegrid.errors import InputError, in_words
 from finegrid.files import read_json

@@ -45,7 +45,7 @@ def of_task(task: TaskComparison) -> Sentence:
         + ("; {unconfirmed} diverged with a confirming seed" if unconfirmed else "")
         + ("; with one seed, whether the modes differ is not assessable" if not_assessable else "")
         + ".",
-        where=f"the test split of {task.name}" if task.tested else f"validation rows of {task.name}",
+        where=f"the test split of {task.title}" if task.tested else f"validation rows of {task.title}",
         metric=display_name(task.metric),
         diverged=listed(diverged),
         unconfirmed=listed(unconfirmed),

@@ -1,14 +1,12 @@
 """A task's scores beside published ones, in sentences."""
 
-from finegrid.evaluation.comparison import Comparison, ModeComparison, TaskComparison
+from finegrid.evaluation.comparison import ModeComparison, TaskComparison
 from finegrid.evaluation.metrics import display_name
 from finegrid.evaluation.published import PublishedScore, rows_for
 from finegrid.reporting.sentences import Sentence, sentence
 
 
-def beside_the_published(
-    comparison: Comparison, task: TaskComparison, published: list[PublishedScore]
-) -> list[Sentence]:
+def beside_the_published(task: TaskComparison, published: list[PublishedScore]) -> list[Sentence]:
     """Put the chosen settings, and those of the sources, beside published scores of the same mode, split and metric."""
     sentences, used = [], []
     for mode in task.modes:
@@ -40,7 +38,7 @@ def beside_the_published(
             )
             if split == "validation":
                 sentences += at_published_settings(mode, theirs)
-    return [*sentences, *published_protocol(comparison, task, used)] if used else []
+    return [*sentences, *published_protocol(task, used)] if used else []
 
 
 def at_published_settings(mode: ModeComparison, theirs: list[PublishedScore]) -> list[Sentence]:
@@ -64,9 +62,9 @@ def at_published_settings(mode: ModeComparison, theirs: list[PublishedScore]) ->
     return sentences
 
 
-def published_protocol(comparison: Comparison, task: TaskComparison, used: list[PublishedScore]) -> list[Sentence]:
+def published_protocol(task: TaskComparison, used: list[PublishedScore]) -> list[Sentence]:
     """Say how this run differs from the published scores that it is put beside, if it does."""
-    ours, models = comparison.model.repo or comparison.model.name, {score.model for score in used}
+    ours, models = task.model.repo or task.model.name, {score.model for score in used}
     split = "test" if any(score.split == "test" for score in used) else "validation"
     rows, sampled = getattr(task.data.splits, split), task.task.sample.sizes if task.task.sample else {}
     # Validation rows that are held out do not count as a difference: most published ones are held out, too.

@@ -2,13 +2,18 @@
 
 from statistics import fmean
 
-from finegrid.evaluation.comparison import Comparison
+from finegrid.evaluation.comparison import Comparison, ModeComparison, TaskComparison
 from finegrid.records import Cost
 from finegrid.reporting.footnotes import plural
 from finegrid.reporting.layout import Table
 from finegrid.reporting.score_tables import names
 
 MIB, KIB = 2**20, 2**10  # bytes
+
+
+def named(task: TaskComparison, mode: ModeComparison) -> dict[str, str]:
+    """Return the first columns of a CSV row."""
+    return {"model": task.model.name, "task": task.name, "mode": mode.name}
 
 
 def parameters(comparison: Comparison) -> Table:
@@ -19,7 +24,7 @@ def parameters(comparison: Comparison) -> Table:
         records.append(
             {**names(comparison, task, mode), **dict(mode.trainable), "of all": mode.parameters, "share": share}
         )
-        exact.append({"task": task.name, "mode": mode.name, **dict(mode.trainable), "of_all": mode.parameters})
+        exact.append({**named(task, mode), **dict(mode.trainable), "of_all": mode.parameters})
     notes = ["The head is everything outside the pretrained encoder."]
     return Table("parameters", "Parameters", "Trainable parameters of each mode", records, exact, notes)
 
@@ -31,7 +36,7 @@ def cost(comparison: Comparison) -> Table:
         cells = mode.chosen_cells
         if not cells:
             records.append({**names(comparison, task, mode), "training, s": "diverged"})
-            exact.append({"task": task.name, "mode": mode.name})
+            exact.append(named(task, mode))
             continue
         mean = {name: fmean(getattr(cell.cost, name) for cell in cells) for name in Cost.model_fields}
         costs, trained = Cost.model_construct(**mean), fmean(cell.trained_bytes for cell in cells)
@@ -45,7 +50,7 @@ def cost(comparison: Comparison) -> Table:
                 "on disk, KiB": f"{trained / KIB:,.1f}",
             }
         )
-        exact.append({"task": task.name, "mode": mode.name, **mean, "trained_bytes": trained})
+        exact.append({**named(task, mode), **mean, "trained_bytes": trained})
     caption = "Cost of training at the chosen setting, means over seeds"
     return Table("cost", "Cost", caption, records, exact, [whole_grid(comparison), ON_DISK])
 

@@ -21,11 +21,11 @@ def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussi
         sentences = [
             *distance_from_full(task),
             *explain_the_gap(task),
-            *beside_the_published(comparison, task, published),
+            *beside_the_published(task, published),
             *caveats(task),
         ]
         if sentences:
-            sections.append(Section(heading=task.name, sentences=sentences))
+            sections.append(Section(heading=task.title, sentences=sentences))
     return Discussion(answer=answer(comparison), sections=sections)
 
 

@@ -26,10 +26,10 @@ def protocol(comparison: Comparison) -> list[str]:
 
 
 def model_and_data(comparison: Comparison) -> list[str]:
-    """Name the model, and the rows of each task, each with where it comes from."""
-    model = comparison.model
-    notes = [f"Model: {model.name} ({model.where or model.source})."]
-    for task in comparison.tasks:
+    """Name the models, and the rows of each task, each with where it comes from."""
+    models = [f"{model.name} ({model.where or model.source})" for model in comparison.models]
+    notes = [f"Model{'s' * comparison.several_models}: {', '.join(models)}."]
+    for task in {task.name: task for task in comparison.tasks}.values():
         splits, hidden = task.data.splits, task.data.splits.hidden.rows
         rows_hidden = f"{hidden:,} more" if splits.test.rows else plural(hidden, "row")
         notes.append(
@@ -88,7 +88,7 @@ def data(comparison: Comparison) -> list[str]:
         facts += [f"{plural(split.empty_texts, 'empty text')} in {name}" for name, split in splits if split.empty_texts]
         facts = [*dropped(task.data), *facts, *repeated(task.data)]
         if facts:
-            notes.append(f"Data issues in {task.name}: {'; '.join(facts)}.")
+            notes.append(f"Data issues in {task.title}: {'; '.join(facts)}.")
     return notes
 
 
@@ -127,7 +127,7 @@ def warnings(comparison: Comparison) -> list[str]:
     """Say where a better setting may lie beyond the grid and how to extend it, and where cells diverged."""
     notes, edges = [], {}
     for task, mode in comparison.rows():
-        name = f"{task.name}, {mode.name}" if len(comparison.tasks) > 1 else mode.name
+        name = f"{task.title}, {mode.name}" if len(comparison.tasks) > 1 else mode.name
         for edge in mode.chosen.edges if mode.chosen else ():
             edges.setdefault((edge.message, edge.change), []).append(name)
         diverged = sum(cell.status == "diverged" for cell in mode.cells)
@@ -146,15 +146,21 @@ def warnings(comparison: Comparison) -> list[str]:
     return [*extend, *notes]
 
 
-def missing(plans: tuple[MissingCells, ...]) -> list[str]:
+def of_plan(comparison: Comparison, plan: MissingCells, between: str = ", ") -> str:
+    """Name the task and the mode of a plan and, of several models, the model."""
+    models = {task.model.name for task in comparison.tasks} | {each.model for each in comparison.missing}
+    return between.join([*([plan.model] if len(models) > 1 else []), plan.task, plan.mode])
+
+
+def missing(comparison: Comparison) -> list[str]:
     """List the cells that have no result, mode by mode, and say what follows from that."""
     notes = []
-    for plan in plans:
+    for plan in comparison.missing:
         listed = [setting(cell) for cell in plan.cells[:LISTED]]
         if len(plan.cells) > LISTED:
             listed.append(f"and {len(plan.cells) - LISTED:,} more")
         notes.append(
-            f"Missing: {plan.task}, {plan.mode}: {len(plan.cells):,} of {plural(plan.planned, 'cell')} "
+            f"Missing: {of_plan(comparison, plan)}: {len(plan.cells):,} of {plural(plan.planned, 'cell')} "
             f"({'; '.join(listed)}), so no setting was chosen or tested."
         )
     return notes
@@ -209,7 +215,7 @@ def differences(comparison: Comparison) -> list[str]:
             f"Within noise does not mean equal: such a comparison finds a true difference of {span} with 80% power, "
             "and misses smaller ones more often."
         )
-    untested = [task.name for task in comparison.tasks if task.pairs and not task.tested]
+    untested = [task.title for task in comparison.tasks if task.pairs and not task.tested]
     if untested:
         notes.append(
             "Without test labels, modes are compared on validation, which also chose their settings: "
@@ -226,7 +232,7 @@ def unlike(comparison: Comparison) -> list[str]:
         if len({on for computed_on in found.values() for on in computed_on}) > 1:
             each = "; ".join(f"{mode}: {' and '.join(computed_on)}" for mode, computed_on in found.items())
             notes.append(
-                f"Not like with like: cells of {task.name} ran on different devices or in different precisions "
+                f"Not like with like: cells of {task.title} ran on different devices or in different precisions "
                 f"({each})."
             )
     return notes

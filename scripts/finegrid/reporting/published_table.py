@@ -7,6 +7,7 @@ from finegrid.evaluation.metrics import display_name
 from finegrid.evaluation.published import PublishedScore, rows_for
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table
+from finegrid.reporting.score_tables import where
 
 
 class Score(NamedTuple):
@@ -38,7 +39,8 @@ def table(comparison: Comparison, published: list[PublishedScore]) -> Table:
         scores = rows_for(published, task)
         for metric in dict.fromkeys(score.metric for score in scores):
             for row in [*ours(task, metric), *theirs([score for score in scores if score.metric == metric])]:
-                records.append({"task": task.name, "metric": display_name(metric), **as_shown(row)})
+                named = {**where(comparison, task), "task": task.name, "metric": display_name(metric)}
+                records.append({**named, **as_shown(row)})
                 exact += exact_rows(task, metric, row)
         sources |= {score.title: score for score in scores}
     if not records:

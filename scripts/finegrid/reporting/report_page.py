@@ -75,6 +75,7 @@ class DataPage(NamedTuple):
 class Count(NamedTuple):
     """How many cells a mode has on a task."""
 
+    model: str
     task: str
     mode: str
     settings: int
@@ -104,10 +105,11 @@ class ReportPage(NamedTuple):
     counts: list[Count]
 
 
-def gather(run_folder: Path, configuration) -> ReportPage:
+def gather(run_folder: Path, configuration, inputs: list[str]) -> ReportPage:
     """Collect what the page shows from the files that compare, discuss, tables, figures and inputs wrote.
 
-    `configuration` is the run's configuration as plain data. Raises InputError if a file is missing or not as expected.
+    `inputs` are the pages of what a model reads; `configuration` is the run's configuration as plain data. Raises
+    InputError if a file is missing or not as expected.
     """
     comparison = read_record(Comparison, run_folder / "comparison.json")
     tables, notes = numbered(read_list(ShownTable, run_folder / "tables" / "tables.json"))
@@ -123,7 +125,7 @@ def gather(run_folder: Path, configuration) -> ReportPage:
         figures=[figure for figure in drawn if figure.entry.name not in first],
         grid=grid(comparison),
         data=[data(task) for task in comparison.tasks],
-        inputs=[read_record(InputsPage, run_folder / "inputs" / f"{task.name}.json") for task in comparison.tasks],
+        inputs=[read_record(InputsPage, path) for path in inputs],
         configuration=yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True, width=100),
         packages=installed_versions(),
         counts=[count(task, mode) for task, mode in comparison.rows()],
@@ -140,7 +142,7 @@ def numbered(tables: list[ShownTable]) -> tuple[list[NotedTable], list[str]]:
 def result_figures(comparison: Comparison) -> set[str]:
     """Name the figures that the page begins with. Heat maps of several tasks would be too many."""
     [first, *others] = comparison.tasks
-    return {"parameters", "retention" if others else f"heatmap_{first.name}"}
+    return {"parameters", "retention" if others else f"heatmap_{first.key}"}
 
 
 def installed_versions() -> dict[str, str]:
@@ -173,6 +175,7 @@ def number(value: float | None, spelling: str) -> Value:
 
 # What the table of cells shows, by column.
 COLUMNS: dict[str, Callable[[TaskComparison, ModeComparison, CellScore], Value]] = {
+    "model": lambda task, mode, cell: Value(task.model.name),
     "task": lambda task, mode, cell: Value(task.name),
     "mode": lambda task, mode, cell: Value(mode.name),
     "batch size": lambda task, mode, cell: number(cell.batch_size, "d"),
@@ -189,7 +192,7 @@ COLUMNS: dict[str, Callable[[TaskComparison, ModeComparison, CellScore], Value]]
     "tokens per second": lambda task, mode, cell: number(cell.cost.tokens_per_second, ",.0f"),
     "peak memory, MiB": lambda task, mode, cell: number(cell.cost.peak_memory_bytes / 2**20, ",.0f"),
 }
-SAID_ONCE = ("task", "metric")  # not columns where all rows agree
+SAID_ONCE = ("model", "task", "metric")  # not columns where all rows agree
 
 
 def grid(comparison: Comparison) -> Grid:
@@ -205,7 +208,7 @@ def grid(comparison: Comparison) -> Grid:
 def data(task: TaskComparison) -> DataPage:
     """Return what is told of a task's data."""
     return DataPage(
-        task=task.name,
+        task=task.title,
         source=task.task.source,
         max_length=task.task.max_length,
         splits=[(name, split) for name, split in task.data.splits.items() if split.rows],
@@ -215,6 +218,7 @@ def data(task: TaskComparison) -> DataPage:
 def count(task: TaskComparison, mode: ModeComparison) -> Count:
     """Count the cells of a mode on a task, and the hours that they took."""
     return Count(
+        model=task.model.name,
         task=task.name,
         mode=mode.name,
         settings=len(mode.settings),

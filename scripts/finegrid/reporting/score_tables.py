@@ -19,9 +19,17 @@ def names(comparison: Comparison, task: TaskComparison, mode: ModeComparison, me
     """Return the first columns of a row: the mode, and the task and the metric where they differ between rows."""
     scores = {name for each in comparison.tasks for name in each.scores}
     return {
-        **({"task": task.name} if len(comparison.tasks) > 1 else {}),
+        **where(comparison, task),
         "mode": mode.name,
         **({"metric": display_name(metric)} if metric and len(scores) > 1 else {}),
+    }
+
+
+def where(comparison: Comparison, task: TaskComparison) -> dict[str, str]:
+    """Return the model and the task, where they differ between rows."""
+    return {
+        **({"model": task.model.name} if comparison.several_models else {}),
+        **({"task": task.name} if comparison.several_tasks else {}),
     }
 
 
@@ -172,7 +180,7 @@ def pairs(comparison: Comparison) -> Table:
     for task in comparison.tasks:
         for pair in task.pairs:
             both = {
-                **({"task": task.name} if len(comparison.tasks) > 1 else {}),
+                **where(comparison, task),
                 **{"mode": pair.mode, "against": pair.against, "split": pair.split},
             }
             assessed = {"p": p_value(pair.p), "p, Holm": p_value(pair.p_holm), "detectable": pair.detectable}
@@ -203,11 +211,12 @@ def retention(comparison: Comparison) -> Table:
     for task in comparison.tasks:
         split, shares = retained(task)
         if shares is None:
-            left_out.append(f"{task.name} ({split})")
+            left_out.append(f"{task.title} ({split})")
             continue
         texts = {mode: "diverged" if share is None else f"{share:.1%}" for mode, share in shares.items()}
-        records.append({"task": task.name, "split": split, **texts})
-        exact += [{"task": task.name, "split": split, "mode": mode, "share": share} for mode, share in shares.items()]
+        named = {**where(comparison, task), "task": task.name, "split": split}
+        records.append({**named, **texts})
+        exact += [{"model": task.model.name, **named, "mode": mode, "share": share} for mode, share in shares.items()]
     notes = ["Each mode's mean score as a share of full fine-tuning's, both at the settings that validation chose."]
     notes += [f"Left out: {', '.join(left_out)}."] if left_out else []
     return Table("retention", "Retention", "Share of full fine-tuning's score retained", records, exact, notes)
@@ -234,10 +243,10 @@ def context(comparison: Comparison, task: TaskComparison, mode: ModeComparison, 
     """Return what the notes of the other formats say, as columns of a CSV row."""
     splits = task.data.splits
     return {
+        "model": task.model.name,
         "task": task.name,
         "mode": mode.name,
         "metric": metric,
-        "model": comparison.model.name,
         "source": task.task.source,
         "train_rows": splits.train.rows,
         "validation_rows": splits.validation.rows,

@@ -35,13 +35,11 @@ def installed() -> list[str]:
 def tracked_cells(comparison: Comparison) -> list[Tracked]:
     """Return every cell of a run with its settings and curves."""
     return [
-        tracked(comparison, task, mode, cell)
-        for task, mode in comparison.rows()
-        for cell in (*mode.cells, *mode.confirmations)
+        tracked(task, mode, cell) for task, mode in comparison.rows() for cell in (*mode.cells, *mode.confirmations)
     ]
 
 
-def tracked(comparison: Comparison, task: TaskComparison, mode: ModeComparison, cell: CellScore) -> Tracked:
+def tracked(task: TaskComparison, mode: ModeComparison, cell: CellScore) -> Tracked:
     """Return one cell."""
     curves = {"train/loss": [(step, loss) for step, loss in cell.train_loss if loss is not None]}
     for epoch in cell.history:
@@ -53,7 +51,6 @@ def tracked(comparison: Comparison, task: TaskComparison, mode: ModeComparison, 
     return Tracked(
         name=identity.folder("").relative_to("cells").as_posix(),
         settings={
-            "model": comparison.model.name,
             **identity.wildcards,
             "learning_rate": float(cell.learning_rate),
             **dict(identity.training),

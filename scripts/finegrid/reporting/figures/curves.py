@@ -13,11 +13,11 @@ from finegrid.reporting.figures import style
 def draw(task: TaskComparison) -> style.Drawing:
     """Draw the validation score and, beside it, the training loss."""
     metric = METRICS[task.metric].display_name
-    title = f"{task.name}: learning curves of the chosen cells"
+    title = f"{task.title}: learning curves of the chosen cells"
     modes = [mode for mode in task.modes if mode.chosen]
     lost = [mode.name for mode in task.modes if not mode.chosen]
     if not modes:
-        return style.only_text(title, f"No curves: every setting of every mode on {task.name} diverged.")
+        return style.only_text(title, f"No curves: every setting of every mode on {task.title} diverged.")
     seeds = max(len(mode.chosen_cells) for mode in modes)
     notes = ["Bold: mean over the seeds; thin: each seed."] if seeds > 1 else ["One seed."]
     notes += [f"Not shown, as every setting diverged: {style.listed(lost)}."] if lost else []
@@ -33,10 +33,10 @@ def draw(task: TaskComparison) -> style.Drawing:
     style.legend(loss_axes, handles, labels, "mode (learning rate, batch size)")
     caption = (
         f"Validation {metric} after each epoch, and training loss, of the setting that validation chose for each mode "
-        f"on {task.name}. Bold lines are means over the seeds, thin lines single seeds."
+        f"on {task.title}. Bold lines are means over the seeds, thin lines single seeds."
     )
     described = "; ".join(in_words(mode) for mode in modes)
-    alt = f"Line charts for {task.name}. Validation {metric} by epoch: {described}. Beside it the training loss."
+    alt = f"Line charts for {task.title}. Validation {metric} by epoch: {described}. Beside it the training loss."
     return style.Drawing(figure, caption, alt)
 
 

@@ -23,7 +23,7 @@ def draw(task: TaskComparison) -> style.Drawing:
     columns = min(len(task.modes), max(1, CELLS_ACROSS // max(3, wide)))
     rows = math.ceil(len(task.modes) / columns)
     metric = METRICS[task.metric].display_name
-    title = f"{task.name}: validation {metric} of every setting"
+    title = f"{task.title}: validation {metric} of every setting"
     titles = [style.wrapped(mode.name, 26) for mode in task.modes]
     row_height = 0.85 + 0.42 * high + style.LINE * max(title.count("\n") for title in titles)
     figure = style.new_figure(columns * (0.5 + 0.74 * max(3, wide)), 1.4 + rows * row_height, title, notes(task))
@@ -118,10 +118,10 @@ def words(task: TaskComparison) -> tuple[str, str]:
     """Return the caption and the alternative text."""
     metric = METRICS[task.metric].display_name
     caption = (
-        f"Validation {metric} on {task.name} for every setting of each mode, as a mean over the seeds. A star marks "
+        f"Validation {metric} on {task.title} for every setting of each mode, as a mean over the seeds. A star marks "
         "the setting that validation chose, hatching one where a seed diverged."
     )
-    alt = f"Heat maps of validation {metric} on {task.name} by learning rate and batch size. "
+    alt = f"Heat maps of validation {metric} on {task.title} by learning rate and batch size. "
     return caption, alt + " ".join(map(in_words, task.modes))
 
 

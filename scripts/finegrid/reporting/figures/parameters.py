@@ -23,7 +23,7 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     styles = style.mode_styles(tasks)
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
-    titles = [style.wrapped(task.name, 30) for task in panels]
+    titles = [style.wrapped(task.title, 30) for task in panels]
     row_height = 2.6 + style.LINE * max(title.count("\n") for title in titles)
     figure = style.new_figure(3.3 * columns + 0.8, 0.9 + rows * row_height, TITLE, notes(tasks, panels))
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -126,4 +126,4 @@ def in_words(task: TaskComparison) -> str:
             split = "test" if task.tested else "validation"
             score = f"{split} {style.number(found.mean)}, 95 % interval {low} to {high}"
         texts.append(f"{mode.name} trains {mode.trainable.total:,}: {score}")
-    return f"{task.name}, {METRICS[task.metric].display_name}: {'; '.join(texts)}."
+    return f"{task.title}, {METRICS[task.metric].display_name}: {'; '.join(texts)}."

@@ -50,7 +50,7 @@ def left_out(tasks: list[TaskComparison]) -> list[str]:
     by_reason = {}
     for task in tasks:
         if reason := why_not(task):
-            by_reason.setdefault(reason, []).append(task.name)
+            by_reason.setdefault(reason, []).append(task.title)
     return [f"{style.listed(names)} ({reason})" for reason, names in by_reason.items()]
 
 
@@ -79,10 +79,10 @@ def shares(task: TaskComparison) -> tuple[str, dict[str, float]]:
 
 def row_label(task: TaskComparison, split: str) -> str:
     """Name a row: the task, and below it what is compared."""
-    return f"{style.wrapped(task.name, 26)}\n({split} {METRICS[task.metric].display_name})"
+    return f"{style.wrapped(task.title, 26)}\n({split} {METRICS[task.metric].display_name})"
 
 
 def in_words(task: TaskComparison, split: str, share: dict[str, float]) -> str:
     """Say what the row of a task shows."""
     parts = "; ".join(f"{mode} {100 * part:.1f} %" for mode, part in share.items())
-    return f"{task.name}, {split} {METRICS[task.metric].display_name}: {parts}."
+    return f"{task.title}, {split} {METRICS[task.metric].display_name}: {parts}."

@@ -143,7 +143,7 @@ def axis_name(split: str, task: TaskComparison, characters: int = 26) -> str:
 
 def diverged(tasks: list[TaskComparison]) -> list[str]:
     """Say which modes are not shown, as every setting, or a seed of the chosen one, diverged."""
-    lost = [f"{mode.name} on {task.name}" for task in tasks for mode in task.modes if not task.score(mode)]
+    lost = [f"{mode.name} on {task.title}" for task in tasks for mode in task.modes if not task.score(mode)]
     return [f"Not shown, as they diverged: {listed(lost)}."] if lost else []
 
 

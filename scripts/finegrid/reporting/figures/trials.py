@@ -37,10 +37,10 @@ def scores_of(task: TaskComparison) -> dict[str, list[float]]:
 def draw(task: TaskComparison) -> style.Drawing:
     """Draw a curve for every mode that has a score."""
     metric = METRICS[task.metric]
-    title = f"{task.name}: expected best validation {metric.display_name} by number of trials (approximate)"
+    title = f"{task.title}: expected best validation {metric.display_name} by number of trials (approximate)"
     scores = scores_of(task)
     if not scores:
-        return style.only_text(title, f"No trials to draw from: every setting of every mode on {task.name} diverged.")
+        return style.only_text(title, f"No trials to draw from: every setting of every mode on {task.title} diverged.")
     best = {mode: expected_best(values, metric.higher_is_better) for mode, values in scores.items()}
     figure = style.new_figure(5.8, 3.9, title, notes(task))
     axes = figure.subplots()
@@ -54,10 +54,10 @@ def draw(task: TaskComparison) -> style.Drawing:
     axes.set_xlim(0.5, max(map(len, best.values())) + 0.5)
     style.legend(axes, handles, list(best), "mode")
     caption = (
-        f"Expected best validation {metric.display_name} on {task.name} by the number of settings tried, approximated "
+        f"Expected best validation {metric.display_name} on {task.title} by the number of settings tried, approximated "
         "by drawing with replacement from the settings of each mode's grid (Dodge et al. 2019)."
     )
-    alt = f"Line chart for {task.name}: " + "; ".join(
+    alt = f"Line chart for {task.title}: " + "; ".join(
         f"{mode} is expected to reach {style.number(curve[0])} with one setting"
         + (f" and {style.number(curve[-1])} with {len(curve)}" if len(curve) > 1 else "")
         for mode, curve in best.items()
