@@ -14,11 +14,10 @@ from finegrid.evaluation.comparison import (
     McNemar,
     ModeComparison,
     Pair,
-    RowsTest,
-    SeedsTest,
     SettingScore,
     Spread,
     TaskComparison,
+    Uncertainty,
 )
 from finegrid.records import (
     Cost,
@@ -112,20 +111,18 @@ def task(name="imdb", modes=None, metrics=("accuracy",), test="read", **fields) 
         test=split(25_000, "official test split", empty=1) if test == "read" else split(0, "none"),
         hidden=split(100 if test == "hidden" else 0, "none"),
     )
-    ok = [each for each in modes if each.chosen]
-    return TaskComparison(
+    made = TaskComparison(
         task=settings,
         data=DataStats(task=settings, source=DataSource(), splits=splits, duplicates=DUPLICATES),
         training=TRAINING,
         scores=settings.metrics,
         test_status=test,
         modes=modes,
-        pairs=[
-            pair(ours, theirs, metrics[0], "test" if test == "read" else "validation")
-            for index, ours in enumerate(ok)
-            for theirs in ok[:index]
-        ],
+        pairs=(),
     )
+    ok = [each for each in modes if made.score(each)]
+    pairs = [pair(ours, theirs, made) for index, ours in enumerate(ok) for theirs in ok[:index]]
+    return made.model_copy(update={"pairs": tuple(pairs)})
 
 
 def _on_task(mode: ModeComparison, task: Task, tested: bool) -> ModeComparison:
@@ -134,12 +131,27 @@ def _on_task(mode: ModeComparison, task: Task, tested: bool) -> ModeComparison:
     if mode.chosen is None:
         return mode
     [score] = mode.chosen.validation.values()
-    bounds = {"interval": (score.mean - 0.004, score.mean + 0.004), "interval_method": "Wilson"}
-    test = IntervalSpread(**{**score.model_dump(), **bounds}) if tested else None
+    compared = spread_of(mode.confirmations) if mode.confirmations else score
+    bounds = compared and {"interval": (compared.mean - 0.004, compared.mean + 0.004), "interval_method": "Wilson"}
+    scores = compared and dict.fromkeys(task.metrics, IntervalSpread(**{**compared.model_dump(), **bounds}))
     mode = changed(mode, "chosen.validation", {metric: score for metric in task.metrics})
-    mode = changed(mode, "chosen.test", test and {metric: test for metric in task.metrics})
-    cells = [changed(cell, "test", cell.validation if tested and cell.chosen else None) for cell in mode.cells]
-    return changed(mode, "cells", tuple(cells))
+    mode = changed(mode, "chosen.test", scores if tested else None)
+    mode = changed(mode, "chosen.compared_validation", None if tested else scores)
+    cells, confirmations = (
+        tuple(changed(cell, "test", cell.validation if tested and cell.chosen and yes else None) for cell in found)
+        for found, yes in ((mode.cells, not mode.confirmations), (mode.confirmations, scores))
+    )
+    return changed(changed(mode, "cells", cells), "confirmations", confirmations)
+
+
+def confirmed(mode: ModeComparison, scores: dict[int, float | None]) -> ModeComparison:
+    """Return a mode with confirming seeds, each with the score of the chosen setting, or None if it diverged."""
+    mode = changed(mode, "plan.confirming_seeds", tuple(scores))
+    if mode.chosen is None:
+        return mode
+    setting, trained_bytes = (mode.chosen.batch_size, mode.chosen.learning_rate), mode.cells[0].trained_bytes
+    cells = [cell(setting, seed, score, True, trained_bytes) for seed, score in scores.items()]
+    return changed(mode, "confirmations", tuple(cells))
 
 
 def mode(
@@ -179,6 +191,7 @@ def mode_of(name: str, scores: dict, trainable=(4_385_920, 258), seeds=(0,), cho
             edges=[edge(name, rates)],
             validation={"accuracy": spread(scores[chosen])},
         ),
+        computed_on=("cpu, bfloat16",),
     )
 
 
@@ -205,6 +218,12 @@ def setting_score(setting: tuple[int, str], scores, chosen=False, seeds=1) -> Se
         diverged=seeds if scores is None else 0,
         validation=None if scores is None else spread(scores),
     )
+
+
+def spread_of(cells: tuple[CellScore, ...]) -> Spread | None:
+    """Return the validation scores of some seeds, or None if one diverged."""
+    scores = [cell.validation for cell in cells]
+    return None if None in scores else spread(scores)
 
 
 def spread(scores: list[float]) -> Spread:
@@ -260,22 +279,25 @@ def edge(mode: str, rates) -> Edge:
     )
 
 
-def pair(ours: ModeComparison, theirs: ModeComparison, metric: str, split: str, noise=0.01) -> Pair:
-    """Return the comparison of two modes: within noise if they lie within it."""
-    delta = round(ours.chosen.validation[metric].mean - theirs.chosen.validation[metric].mean, 6)
-    seeds = ours.plan.seeds
-    p = 0.4 if abs(delta) < noise else 0.0001
-    per_seed = [McNemar(seed=seed, only_mode=12, only_against=80, p=p) for seed in seeds]
+def pair(ours: ModeComparison, theirs: ModeComparison, task: TaskComparison, noise=0.01) -> Pair:
+    """Return the comparison of two modes on a task: within noise if they lie within it; of one seed, no verdict."""
+    delta = round(task.score(ours).mean - task.score(theirs).mean, 6)
+    seeds, near = ours.plan.tested_seeds, abs(delta) < noise
+    several, p = len(seeds) > 1, 0.4 if near else 0.0001
+    tested = [McNemar(seed=seed, only_mode=12, only_against=80, p=p) for seed in seeds if task.metric == "accuracy"]
     return Pair(
         mode=ours.name,
         against=theirs.name,
-        metric=metric,
-        split=split,
+        metric=task.metric,
+        split="test" if task.tested else "validation",
         seeds=seeds,
         delta=delta,
+        uncertainty=Uncertainty(seeds=len(seeds), over_seeds=0.002 if several else None, over_rows=0.003),
         interval=(round(delta - noise, 6), round(delta + noise, 6)),
-        interval_method="paired bootstrap over examples" + " and seeds" * (len(seeds) > 1),
-        rows=RowsTest(method="McNemar, exact", p=p, p_holm=p, per_seed=per_seed),
-        over_seeds=SeedsTest(p=0.25, n=len(seeds)) if len(seeds) > 1 else None,
-        within_noise=abs(delta) < noise,
+        p=p if several else None,
+        p_holm=p if several else None,
+        detectable=0.014 if several else None,
+        mcnemar=tested,
+        mcnemar_p=p if tested else None,
+        verdict="one seed: not assessable" if not several else "within noise" if near else "beyond noise",
     )

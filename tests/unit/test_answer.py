@@ -1,7 +1,7 @@
 """The answer of a run in one sentence."""
 
 import pytest
-from comparisons import changed, comparison, mode, odd, pair, task
+from comparisons import changed, comparison, confirmed, mode, odd, pair, task
 
 from finegrid.reporting.answer import answer
 
@@ -44,12 +44,41 @@ def test_without_full_fine_tuning_nothing_is_told_of_a_distance():
 
 
 def test_of_several_tasks_the_verdicts_are_counted():
-    text = "Compared with full fine-tuning, bitfit is worse on 2 and within noise of it on 1 of 3 tasks."
+    text = "Compared with full fine-tuning, bitfit is worse beyond noise on 2 and within noise of it on 1 of 3 tasks."
     assert answer(odd()).text == text
     better = task("two", [mode("full", 0.5), HEAD])
     assert said(task("one", [FULL, HEAD, BIAS]), better) == (
-        "Compared with full fine-tuning, bitfit-head is worse on 1 and better on 1 of 2 tasks; bitfit is worse on 1 of "
-        "1 task."
+        "Compared with full fine-tuning, bitfit-head is worse beyond noise on 1 and better beyond noise on 1 of 2 "
+        "tasks; bitfit is worse beyond noise on 1 of 1 task."
+    )
+
+
+def one_seed(name: str, score: float):
+    return mode(name, score, (3072, 258), seeds=(7,))
+
+
+def test_one_seed_gives_no_verdict():
+    modes = [one_seed("full", 0.88), one_seed("lora", 0.9), one_seed("ia3", 0.88), one_seed("bitfit", 0.6)]
+    assert said(task(modes=modes)) == (
+        "On the test split of imdb, full fine-tuning reaches 0.880 accuracy, lora 0.900 (0.08% of the parameters "
+        "trained, 0.020 better), ia3 0.880 (0.08%, as good) and bitfit 0.600 (0.08%, 0.280 worse); with one seed, "
+        "whether the modes differ is not assessable."
+    )
+    assert said(task("one", modes), task("two", modes[:2])) == (
+        "Compared with full fine-tuning, lora is better on 2 of 2 tasks; ia3 is as good on 1 of 1 task; bitfit is "
+        "worse on 1 of 1 task; with one seed, whether the modes differ is not assessable."
+    )
+
+
+def test_confirming_seeds_speak_and_one_that_diverged_silences_its_mode():
+    modes = [
+        confirmed(one_seed("full", 0.99), {10: 0.8, 11: 0.82}),
+        confirmed(one_seed("lora", 0.99), {10: 0.7, 11: 0.72}),
+        confirmed(one_seed("ia3", 0.99), {10: 0.7, 11: None}),
+    ]
+    assert said(task(modes=modes)) == (
+        "On the test split of imdb, full fine-tuning reaches 0.810 accuracy and lora 0.710 (0.08% of the parameters "
+        "trained, 0.100 worse, beyond noise); ia3 diverged with a confirming seed."
     )
 
 
@@ -67,6 +96,6 @@ def test_without_a_score_or_a_comparison_there_is_no_answer(tasks):
 
 def test_its_figures_are_those_of_the_comparison():
     made = task(modes=[FULL, HEAD])
-    made = changed(made, "pairs", (pair(made.modes[1], made.modes[0], "accuracy", "test"),))
+    made = changed(made, "pairs", (pair(made.modes[1], made.modes[0], made),))
     figures = answer(comparison([made])).figures
     assert figures == pytest.approx({"score0": 0.89, "score1": 0.87, "share1": 3330 / 4_386_178, "distance1": 0.02})

@@ -9,14 +9,14 @@ from pathlib import Path
 import discuss
 import pytest
 import tables
-from comparisons import ODD_NAME, changed, comparison, mode, odd, plan, task
+from comparisons import ODD_NAME, changed, comparison, confirmed, mode, odd, plan, task
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finegrid.evaluation.comparison import MissingCells
 from finegrid.evaluation.published import read_published
 from finegrid.files import read_json, write_json
-from finegrid.reporting import footnotes, layout, published_table, score_tables
+from finegrid.reporting import cost_tables, footnotes, layout, published_table, score_tables
 from finegrid.sealed import as_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -59,10 +59,12 @@ def rows(table: layout.Table) -> list[dict]:
 
 def test_each_task_and_metric_has_a_row_and_says_what_is_missing():
     shown = {(row["task"], row["mode"], row["metric"]): row for row in rows(TABLES["table2"])}
-    assert shown["mrpc", "bitfit", "accuracy"]["difference to full"] == "-0.005 [-0.015, 0.005], within noise"
+    assert shown["mrpc", "bitfit", "accuracy"]["difference to full"] == "-0.005 [-0.015, 0.005]"
+    assert shown["mrpc", "bitfit", "accuracy"]["verdict"] == "within noise"
+    assert shown["error", "bitfit", "mean squared error"]["verdict"] == "beyond noise"
     assert shown["mrpc", "bitfit", "F1"]["difference to full"] == ""
     assert shown["mrpc", "bitfit", "accuracy"]["p, Holm"]
-    assert shown["mrpc", "bitfit", "F1"]["p, Holm"] == ""
+    assert shown["mrpc", "bitfit", "F1"]["p, Holm"] == shown["mrpc", "bitfit", "F1"]["verdict"] == ""
     assert shown["stsb", "full", "Pearson correlation"]["mean"] == "hidden"
     assert shown["gone", "full", "accuracy"]["mean"] == "diverged"
     assert shown[ODD_NAME, "<b>x</b>", "accuracy"]["mean"] == "no test split"
@@ -89,17 +91,93 @@ def test_differences_on_validation_are_marked_as_such():
     notes = " ".join(TABLES["pairs"].notes)
     assert f"compared on validation, which also chose their settings: stsb, {ODD_NAME}" in notes
     assert "Holm's correction covers 4 comparisons" in notes
-    assert "cannot give a p below 0.250" in notes
     assert "combined by Rüger's method" in notes
 
 
-def test_one_seed_has_no_spread():
-    alone = comparison([task(modes=[mode("full", seeds=(7,)), mode("bitfit", 0.6, seeds=(7,))])])
-    validation, pairs = score_tables.validation(alone), score_tables.pairs(alone)
-    assert "Seeds: one (7), so nothing here shows how much scores vary from seed to seed." in validation.notes
+def test_within_noise_comes_with_what_the_run_could_have_seen():
+    made = task(modes=[mode("full", 0.8), mode("lora", 0.799), mode("ia3", 0.801), mode("bitfit", 0.5)])
+    for detectable, span in (((0.012, 0.03, 0.02), "0.012 to 0.030"), ((0.0121, 0.0119, 0.012), "0.012")):
+        for index, value in zip((0, 1, 2), detectable, strict=True):
+            made = changed(made, f"pairs.{index}.detectable", value)
+        made = changed(made, "pairs.3.detectable", 0.9)  # of a difference beyond noise
+        for table in (score_tables.pairs(comparison([made])), score_tables.test(comparison([made]))):
+            [note] = [note for note in table.notes if "does not mean equal" in note]
+            assert f"finds a true difference of {span} with 80% power" in note
+    assert [row["detectable"] for row in rows(score_tables.pairs(comparison([made])))][:2] == ["0.012", "0.012"]
+    clear = task(modes=[mode("full", 0.8), mode("bitfit", 0.5)])
+    assert "equal" not in " ".join(score_tables.pairs(comparison([clear])).notes)
+
+
+def test_one_seed_has_no_spread_and_no_verdict():
+    modes = [mode("full", seeds=(7,)), mode("lora", 0.87, seeds=(7,)), mode("bitfit", 0.6, seeds=(7,))]
+    alone = comparison([task(modes=modes), task("hidden", modes, test="hidden")])
+    validation, test, pairs = (getattr(score_tables, name)(alone) for name in ("validation", "test", "pairs"))
+    assert any(note.startswith("Seeds: one (7), so nothing here shows how much scores vary") for note in test.notes)
     assert not {"sd", "median", "range"} & set(rows(validation)[0])
-    assert "p over seeds" not in rows(pairs)[0]
-    assert "Rüger" not in " ".join(pairs.notes)
+    assert not {"p", "p, Holm", "detectable"} & {*rows(pairs)[0], *rows(test)[0]}
+    assert {row["verdict"] for row in rows(pairs)} == {"one seed: not assessable"}
+    assert {row["verdict"] for row in rows(test)} == {"one seed: not assessable", ""}
+    assert {row["p"] for row in pairs.exact} == {None}
+    said = " ".join([*test.notes, *pairs.notes])
+    assert "over the rows of the split only, as one seed does not show" in said
+    assert "both sources" not in said and "Rüger" not in said and "power" not in said
+    everything = " ".join(layout.markdown(table) for table in tables.make_tables(alone, []))
+    assert "noise" not in everything.replace("So no difference is called beyond noise.", "")
+
+
+def confirming(*confirmations: dict[int, float | None]) -> list:
+    """Return full fine-tuning, lora and bitfit with these confirming seeds."""
+    names = ("full", 0.99), ("lora", 0.98), ("bitfit", 0.97)
+    return [
+        confirmed(mode(name, score, seeds=(7,)), seeds)
+        for (name, score), seeds in zip(names, confirmations, strict=True)
+    ]
+
+
+def test_confirming_seeds_are_tested_and_the_grid_s_seeds_choose():
+    modes = confirming({10: 0.8, 11: 0.82}, {10: 0.801, 11: 0.821}, {10: 0.6, 11: 0.64})
+    made = comparison([task(modes=modes)])
+    validation, test = score_tables.validation(made), score_tables.test(made)
+    assert [(row["seeds"], row["mean"]) for row in rows(validation)] == [("1", "0.990"), ("1", "0.980"), ("1", "0.970")]
+    assert [(row["seeds"], row["mean"], row["sd"], row["95% interval"]) for row in rows(test)] == [
+        ("2", "0.810", "0.014", "[0.806, 0.814]"),
+        ("2", "0.811", "0.014", "[0.807, 0.815]"),
+        ("2", "0.620", "0.028", "[0.616, 0.624]"),
+    ]
+    assert [row["verdict"] for row in rows(test)] == ["", "within noise", "beyond noise"]
+    for table in (validation, test):
+        [note] = [note for note in table.notes if note.startswith("Seeds: ")]
+        assert "seed 7 chose the settings" in note and "confirming seeds 10 and 11, which had no say" in note
+        assert {(row["seeds"], row["confirming_seeds"]) for row in table.exact} == {("7", "10 11")}
+    [note] = [note for note in cost_tables.cost(made).notes if note.startswith("The whole grid")]
+    assert note.startswith("The whole grid: 12 cells, 6 of them confirming, ")
+
+
+@pytest.mark.parametrize("test", ["read", "hidden"])
+def test_a_confirming_seed_that_diverged_leaves_its_mode_untested(test):
+    modes = confirming({10: 0.8, 11: 0.82}, {10: 0.7, 11: None}, {10: 0.6, 11: 0.64})
+    made = comparison([task(modes=modes, test=test)])
+    shown = {row["mode"]: row for row in rows(score_tables.test(made))}
+    assert shown["lora"]["mean"] == "diverged" and shown["lora"]["verdict"] == ""
+    assert shown["full"]["mean"] == ("0.810" if test == "read" else "hidden")
+    assert [row["mean"] for row in rows(score_tables.validation(made))] == ["0.990", "0.980", "0.970"]
+    assert [(row["mode"], row["against"]) for row in rows(score_tables.pairs(made))] == [("bitfit", "full")]
+    assert [row["lora"] for row in rows(score_tables.retention(made))] == ["diverged"]
+    told = "Diverged: lora: the chosen setting with confirming seed 11, so it is not tested or compared."
+    assert told in score_tables.validation(made).notes
+    assert "hidden" not in {row["test"] for row in rows(published_table.table(made, [])) if row["mode"] == "lora"}
+
+
+def test_modes_that_ran_on_unlike_machines_are_told():
+    made = task(modes=[mode("full"), mode("lora", 0.8), mode("bitfit", 0.6)])
+    assert "Not like with like" not in str(tables.make_tables(comparison([made]), []))
+    made = changed(made, "modes.1.computed_on", ("cpu, bfloat16", "cuda, float32"))
+    told = (
+        "Not like with like: cells of imdb ran on different devices or in different precisions (full: cpu, bfloat16; "
+        "lora: cpu, bfloat16 and cuda, float32; bitfit: cpu, bfloat16)."
+    )
+    assert told in score_tables.test(comparison([made])).notes
+    assert told in score_tables.pairs(comparison([made])).notes
 
 
 def test_the_best_score_at_a_learning_rate_is_the_lowest_error():
