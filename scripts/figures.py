@@ -9,11 +9,11 @@ from finegrid import errors
 from finegrid.evaluation.comparison import Comparison, TaskComparison
 from finegrid.files import write_json
 from finegrid.reporting import figures
-from finegrid.reporting.figures import FigureEntry, curves, heatmap, parameters, retention, style, trials
+from finegrid.reporting.figures import FigureEntry, curves, heatmap, ladder, parameters, retention, style, trials
 from finegrid.sealed import as_json, read_record
 
 OF_A_TASK = {"heatmap": heatmap.draw, "curves": curves.draw, "trials": trials.draw}
-OF_A_RUN = {"parameters": parameters.draw, "retention": retention.draw}
+OF_A_RUN = {"parameters": parameters.draw, "retention": retention.draw, "ladder": ladder.draw}
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def write(tasks: tuple[TaskComparison, ...], folder: Path) -> None:
     calls |= {kind: (draw, tasks, None) for kind, draw in OF_A_RUN.items()}
     entries = []
     with style.applied():
-        for name in [*figures.names_of_tasks(task.key for task in tasks), *figures.OF_A_RUN]:
+        for name in figures.names_of([task.key for task in tasks], len({task.model for task in tasks}) > 1):
             draw, drawn, task = calls[name]
             try:
                 drawing = draw(drawn)

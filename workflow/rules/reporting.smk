@@ -63,6 +63,7 @@ rule compare:
         tests=mode_files(f"{CHOSEN}/test.json", PLANS.values()),
         predictions=[path for pattern in PREDICTIONS for path in mode_files(pattern, PLANS.values())],
         stats=prepared_files("stats.json", PLANS.values()),
+        shapes=expand(f"{BASE_MODEL}/config.json", model=CONFIG.models),
     output:
         comparison=f"{RUN}/comparison.json",
     log:
@@ -87,6 +88,7 @@ rule compare:
 
 
 TABLE_NAMES = ["table1", "table2", "table3", "pairs", "retention", "parameters", "cost", "published"]
+TABLE_NAMES += ["ladder"] if len(CONFIG.models) > 1 else []
 TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=TABLE_NAMES, format=["md", "tex", "csv"])
 TABLES += [f"{RUN}/tables/grid.csv", f"{RUN}/tables/tables.json"]
 PUBLISHED = local([str(HOME / "config" / "published.yaml"), *CONFIG.published])
@@ -136,6 +138,7 @@ use rule compare as compare_partial with:
             path for pattern in PREDICTIONS for path in mode_files(pattern, complete_plans())
         ],
         stats=lambda wildcards: prepared_files("stats.json", complete_plans()),
+        shapes=expand(f"{BASE_MODEL}/config.json", model=CONFIG.models),
     output:
         comparison=f"{RUN}/partial/comparison.json",
     log:

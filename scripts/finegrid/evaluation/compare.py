@@ -23,12 +23,14 @@ from finegrid.evaluation.comparison import (
     MissingCells,
     ModeComparison,
     SettingScore,
+    Shape,
     TaskComparison,
 )
 from finegrid.evaluation.metrics import score_names, scored_parts
 from finegrid.evaluation.pairs import Resampled, compare_pairs, judged, right_rows
 from finegrid.evaluation.results import ModeResults, by_setting, check_same, read_mode, read_predictions
 from finegrid.evaluation.selection import all_ok
+from finegrid.files import read_json
 from finegrid.records import DataStats, Metrics
 from finegrid.sealed import read_record
 
@@ -58,7 +60,8 @@ def compare(
         if found:
             data = read_record(DataStats, Path(run_folder, "data", data_of, task, "stats.json"))
             found = [read_predictions(results, run_folder, data) for results in found]
-            compared.append(compare_task(data, found, task if len(models) == 1 else f"{task}, {model}"))
+            title = task if len(models) == 1 else f"{task}, {model}"
+            compared.append(compare_task(data, found, read_shape(run_folder, model), title))
             environments |= dict.fromkeys(
                 metrics.environment for results in found for metrics in (*results.cells, *results.tested)
             )
@@ -81,6 +84,19 @@ def read_plan(run_folder, model: str, task: str, mode: str) -> Plan:
     return plan
 
 
+def read_shape(run_folder, model: str) -> Shape:
+    """Read the size of a model from its configuration, whose keys have other names in some architectures."""
+    config = read_json(Path(run_folder, "base_model", model, "config.json"))
+
+    def first(*keys: str) -> int | None:
+        return next((config[key] for key in keys if isinstance(config.get(key), int)), None)
+
+    return Shape(
+        layers=first("num_hidden_layers", "n_layers", "n_layer", "num_layers"),
+        width=first("hidden_size", "d_model", "dim", "n_embd"),
+    )
+
+
 def missing_cells(run_folder, plan: Plan) -> MissingCells | None:
     """Return the cells of a plan that have no result, if there are any."""
     planned = plan.cells()
@@ -88,7 +104,7 @@ def missing_cells(run_folder, plan: Plan) -> MissingCells | None:
     return MissingCells(**plan.wildcards, planned=len(planned), cells=missing) if missing else None
 
 
-def compare_task(data: DataStats, modes: list[ModeResults], title: str) -> TaskComparison:
+def compare_task(data: DataStats, modes: list[ModeResults], shape: Shape, title: str) -> TaskComparison:
     """Compare some modes of a model on a task. Its pairs are not judged yet: that takes all pairs of the run."""
     plan, splits = modes[0].plan, data.splits
     metrics = plan.task.metrics
@@ -111,6 +127,7 @@ def compare_task(data: DataStats, modes: list[ModeResults], title: str) -> TaskC
     return TaskComparison(
         model=plan.model,
         task=plan.task,
+        shape=shape,
         title=title,
         data=data,
         training=plan.training,

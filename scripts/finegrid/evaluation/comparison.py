@@ -124,6 +124,8 @@ class Pair(Result):
     split: Literal["test", "validation"]
     seeds: tuple[int, ...]
     delta: float  # mean of `mode` less mean of `against`
+    share: float | None = None  # mean of `mode` divided by that of `against`, where both are above 0 and more is better
+    share_interval: tuple[float, float] | None = None  # over the same sources of chance as `interval`
     uncertainty: Uncertainty
     interval: tuple[float, float]  # over rows and seeds; of one seed, over rows only
     p: float | None = None  # at which the interval just reaches 0; None for one seed, as the next two are
@@ -134,11 +136,19 @@ class Pair(Result):
     verdict: Verdict
 
 
+class Shape(Result):
+    """The size of an encoder; None where its configuration names neither."""
+
+    layers: int | None = None
+    width: int | None = None
+
+
 class TaskComparison(Result):
     """All that is told of one model on one task."""
 
     model: Model
     task: Task
+    shape: Shape
     title: str  # names it among the others of the run: 'imdb', or 'imdb, minilm-l6' of several models
     data: DataStats
     training: Training

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from finegrid.config.metrics import METRICS
 from finegrid.evaluation import statistics
 from finegrid.evaluation.comparison import Pair, TaskComparison, Verdict
 from finegrid.evaluation.results import ModeResults, SplitPredictions
@@ -43,6 +44,16 @@ def compare_two(
     delta = float(np.mean(scores[0] - scores[1]))
     known = statistics.uncertainty((scores[0] - scores[1]).tolist(), error)
     half = statistics.half_width(known)
+    share, around = None, None
+    if METRICS[metric].higher_is_better and scores[0].mean() > 0 and scores[1].mean() > 0:
+        share = float(scores[0].mean() / scores[1].mean())
+        # Of a ratio m / f the error is that of m - (m / f) f, divided by f.
+        if metric == "accuracy":
+            error = statistics.rows_error_of_accuracy(right[0], share * right[1])
+        else:
+            error = float(np.std(resampled(ours, name).mean(1) - share * resampled(theirs, name).mean(1), ddof=1))
+        apart = statistics.half_width(statistics.uncertainty((scores[0] - share * scores[1]).tolist(), error))
+        around = share - apart / scores[1].mean(), share + apart / scores[1].mean()
     return Pair(
         mode=ours.plan.mode.name,
         against=theirs.plan.mode.name,
@@ -50,6 +61,8 @@ def compare_two(
         split=split,
         seeds=seeds,
         delta=delta,
+        share=share,
+        share_interval=around,
         uncertainty=known,
         interval=(delta - half, delta + half),
         p=statistics.p_value(delta, known),

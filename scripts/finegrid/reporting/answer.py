@@ -95,8 +95,17 @@ def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
                 values[name] = found.count(verdict)
                 counts.append(f"{verdict} on {{{name}}}")
         values |= {f"mode{index}": mode, f"tasks{index}": len(found)}
-        parts.append(f"{{mode{index}}} is {listed(counts)} of {{tasks{index}}} {plural(len(found), 'task').split()[1]}")
+        parts.append(f"{{mode{index}}} is {listed(counts)} of {{tasks{index}}} {compared_on(tasks, len(found))}")
     return sentence("Compared with full fine-tuning, " + "; ".join(parts) + one_seed + ".", **values)
+
+
+def compared_on(tasks: list[TaskComparison], count: int) -> str:
+    """Name what modes are compared on: tasks, models, or pairs of them."""
+    several_models = len({task.model for task in tasks}) > 1
+    several_tasks = len({task.name for task in tasks}) > 1
+    if several_models and several_tasks:
+        return f"{'pair' if count == 1 else 'pairs'} of model and task"
+    return plural(count, "model" if several_models else "task").split()[1]
 
 
 def beside_full(pair: Pair) -> str:

@@ -4,6 +4,7 @@ from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, SettingScore, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.evaluation.published import PublishedScore
+from finegrid.reporting import ladder
 from finegrid.reporting.answer import answer
 from finegrid.reporting.beside_published import beside_the_published
 from finegrid.reporting.sentences import Discussion, Section, Sentence, sentence
@@ -26,7 +27,7 @@ def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussi
         ]
         if sentences:
             sections.append(Section(heading=task.title, sentences=sentences))
-    return Discussion(answer=answer(comparison), sections=sections)
+    return Discussion(answer=answer(comparison), sections=[*sections, *ladder.discuss(comparison)])
 
 
 def distance_from_full(task: TaskComparison) -> list[Sentence]:

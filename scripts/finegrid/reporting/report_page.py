@@ -142,7 +142,8 @@ def numbered(tables: list[ShownTable]) -> tuple[list[NotedTable], list[str]]:
 def result_figures(comparison: Comparison) -> set[str]:
     """Name the figures that the page begins with. Heat maps of several tasks would be too many."""
     [first, *others] = comparison.tasks
-    return {"parameters", "retention" if others else f"heatmap_{first.key}"}
+    several = "ladder" if comparison.several_models else "retention"
+    return {"parameters", several if others else f"heatmap_{first.key}"}
 
 
 def installed_versions() -> dict[str, str]:

@@ -15,14 +15,17 @@ class FigureEntry(Record):
 
 
 OF_A_RUN = ("parameters", "retention")
+OF_SEVERAL_MODELS = ("ladder",)
 
 
 def names(models, tasks) -> list[str]:
     """Name the figures of a run in the order in which the report shows them, as `TaskComparison.key` has them."""
-    keys = tasks if len(models) == 1 else [f"{task}_{model}" for model in models for task in tasks]
-    return [*names_of_tasks(keys), *OF_A_RUN]
+    several = len(models) > 1
+    keys = [f"{task}_{model}" for model in models for task in tasks] if several else tasks
+    return names_of(keys, several)
 
 
-def names_of_tasks(keys) -> list[str]:
-    """Name the figures of each model on each task."""
-    return [f"{kind}_{key}" for key in keys for kind in ("heatmap", "curves", "trials")]
+def names_of(keys, several_models: bool) -> list[str]:
+    """Name the figures of each model on each task, by their keys, and those of the whole run."""
+    of_tasks = [f"{kind}_{key}" for key in keys for kind in ("heatmap", "curves", "trials")]
+    return [*of_tasks, *OF_A_RUN, *(OF_SEVERAL_MODELS if several_models else ())]
