@@ -65,6 +65,7 @@ def grid(comparison: Comparison) -> pandas.DataFrame:
         {
             **{"task": task.name, "mode": mode.name, "model": comparison.model.name},
             **cell.model_dump(exclude={"best_epoch", "history", "train_loss", "cost"}),
+            "confirming": cell.seed in mode.plan.confirming_seeds,
             "metric": task.metric,
             "best_epoch": cell.best_epoch.epoch if cell.best_epoch else None,
             "validation_best_epoch": cell.best_epoch.score if cell.best_epoch else None,
@@ -73,7 +74,7 @@ def grid(comparison: Comparison) -> pandas.DataFrame:
             **dict(cell.cost),
         }
         for task, mode in comparison.rows()
-        for cell in mode.cells
+        for cell in (*mode.cells, *mode.confirmations)
     ]
     rows += [
         {**cell.wildcards, "model": comparison.model.name, "status": "missing"}
