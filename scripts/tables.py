@@ -71,6 +71,7 @@ def grid(comparison: Comparison) -> pandas.DataFrame:
         {
             **{"model": task.model.name, "task": task.name, "mode": mode.name},
             **cell.model_dump(exclude={"best_epoch", "history", "train_loss", "cost"}),
+            "confirming": cell.seed in mode.plan.confirming_seeds,
             "metric": task.metric,
             "best_epoch": cell.best_epoch.epoch if cell.best_epoch else None,
             "validation_best_epoch": cell.best_epoch.score if cell.best_epoch else None,
@@ -79,7 +80,7 @@ def grid(comparison: Comparison) -> pandas.DataFrame:
             **dict(cell.cost),
         }
         for task, mode in comparison.rows()
-        for cell in mode.cells
+        for cell in (*mode.cells, *mode.confirmations)
     ]
     rows += [{**cell.wildcards, "status": "missing"} for plan in comparison.missing for cell in plan.cells]
     return pandas.DataFrame(rows).convert_dtypes()  # keeps whole numbers whole in columns with empty cells

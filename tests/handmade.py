@@ -9,7 +9,8 @@ from finegrid.config.cell import Cell, Plan
 from finegrid.config.definition import Mode
 from finegrid.evaluation.metrics import score_all
 from finegrid.evaluation.predictions import save_predictions
-from finegrid.evaluation.selection import select
+from finegrid.evaluation.results import chosen_cells
+from finegrid.evaluation.selection import all_ok, select
 from finegrid.files import write_json
 from finegrid.records import (
     Cost,
@@ -91,9 +92,9 @@ def logits_of(wrong: int, labels=LABELS) -> np.ndarray:
     return np.where(np.arange(len(labels))[:, None] < wrong, 1 - right, right)
 
 
-def write_cell(run_folder: Path, metrics: Metrics) -> Path:
+def write_cell(run_folder: Path, metrics: Metrics, folder: Path | None = None) -> Path:
     """Write the files of a cell, with predictions that have its score; return the path of its metrics.json."""
-    folder = metrics.cell.folder(run_folder)
+    folder = folder or metrics.cell.folder(run_folder)
     folder.mkdir(parents=True)
     save_predictions(folder / "validation.safetensors", logits_of(wrong_rows(metrics)), LABELS)
     (folder / "trained.safetensors").write_text("none")
@@ -106,18 +107,21 @@ def wrong_rows(metrics: Metrics) -> int:
     return 0 if metrics.validation.last is None else round((1 - metrics.validation.last.score) * len(LABELS))
 
 
-def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROWS) -> None:
+def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROWS, confirmations=()) -> None:
     """Write the files of a (task, mode); its seeds have one more row of the test split wrong than of validation."""
     for metrics in cells:
         write_cell(run_folder, metrics)
+    for metrics in confirmations:
+        write_cell(run_folder, metrics, made.tested_folder(metrics.cell, run_folder))
     write_json(made.folder(run_folder) / "plan.json", as_json(made))
     best = select(made, cells)
     best.write(made.folder(run_folder) / "best.json")
-    chosen = [metrics for metrics in cells if metrics.cell in best.cells()]
-    validation = [logits_of(wrong_rows(metrics)) for metrics in chosen]
-    test = [logits_of(wrong_rows(metrics) + 1) for metrics in chosen]
+    tested = list(confirmations) or chosen_cells(best, cells)
+    scored = tested if all_ok(tested) else []
+    validation = [logits_of(wrong_rows(metrics)) for metrics in scored]
+    test = [logits_of(wrong_rows(metrics) + 1) for metrics in scored]
     # Every prediction for hidden labels is the class of the seed's number.
-    by_seed = [logits_of(0, np.full(hidden.rows, metrics.cell.seed)) for metrics in chosen]
+    by_seed = [logits_of(0, np.full(hidden.rows, metrics.cell.seed % 2)) for metrics in scored]
     folder = made.chosen_folder(run_folder)
     folder.mkdir()
     names = []
@@ -126,34 +130,40 @@ def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROW
         stacked = np.stack(logits) if logits else np.empty((0, 0, 2), np.float32)
         save_predictions(folder / f"{name}.safetensors", stacked, LABELS[:rows] if logits else LABELS[:0])
         names.append(f"{name}.safetensors")
-    evaluated = [
+    cells_of_test = [
         EvaluatedCell(
             seed=metrics.cell.seed,
             fingerprint=metrics.fingerprint,
-            scores=score_all(made.task, logits, LABELS, SPLITS.test.parts),
-            loss=0.5,
+            scores=score_all(made.task, test[index], LABELS, SPLITS.test.parts) if scored else None,
+            loss=0.5 if scored else None,
         )
-        for metrics, logits in zip(chosen, test, strict=True)
+        for index, metrics in enumerate(tested)
     ]
     evaluation = Evaluation(
         plan=made,
-        status="ok" if chosen else "diverged",
+        status="ok" if scored else "diverged",
         chosen=best.chosen,
-        cells=evaluated,
-        data=EvaluationData(test=SPLITS.test, hidden=hidden) if chosen else None,
+        cells=cells_of_test,
+        data=EvaluationData(test=SPLITS.test, hidden=hidden) if scored else None,
     )
     evaluation.write(folder / "test.json", *names)
 
 
-def make_run(folder: Path, hidden=NO_ROWS) -> Path:
+def make_run(folder: Path, hidden=NO_ROWS, confirming: dict[int, int | None] | None = None) -> Path:
     """Write a run with two modes on one task, full and a_b, of which the second diverged at every setting.
 
-    Of the first, batch size 1024 with learning rate 3e-4 is the best setting, and its seed 1 the best.
+    Of the first, batch size 1024 with learning rate 3e-4 is the best setting, and its seed 1 the best. `confirming` are
+    how many rows each confirming seed of it has right, or None if it diverged.
     """
-    diverged = PLAN.model_copy(update={"mode": Mode(name="a_b", train=["head"])})
-    scores = {(8, "3e-4"): 5, (8, "1e-4"): 4, (1024, "3e-4"): 6, (1024, "1e-4"): 5}
-    cells = [metrics_of(cell, (scores[cell.setting] + cell.seed) / 8) for cell in PLAN.cells()]
-    write_mode(folder, PLAN, cells, hidden)
+    made = PLAN.model_copy(update={"confirming_seeds": tuple(confirming or ())})
+    diverged = made.model_copy(update={"mode": Mode(name="a_b", train=["head"])})
+    right = {(8, "3e-4"): 5, (8, "1e-4"): 4, (1024, "3e-4"): 6, (1024, "1e-4"): 5}
+    cells = [metrics_of(cell, (right[cell.setting] + cell.seed) / 8) for cell in made.cells()]
+    confirmations = [
+        metrics_of(made.cell(1024, "3e-4", seed), None if rows is None else rows / 8)
+        for seed, rows in (confirming or {}).items()
+    ]
+    write_mode(folder, made, cells, hidden, confirmations)
     write_mode(folder, diverged, [metrics_of(cell, None) for cell in diverged.cells()], hidden)
     data = DataStats(
         task=PLAN.task,

@@ -78,6 +78,17 @@ def test_cells_are_the_whole_product():
     assert PLAN.chosen_folder("r").as_posix() == "r/cells/imdb/full/chosen"
 
 
+def test_confirming_seeds_have_folders_that_do_not_depend_on_the_choice():
+    config = resolve_config(SMOKE | GRID | {"confirm": {"seeds": [7, 8]}}, "smoke.yaml")
+    made = plans(config)[0]
+    assert (made.seeds, made.confirming_seeds, made.tested_seeds) == ((0, 1), (7, 8), (7, 8))
+    assert made.cells() == PLAN.cells()
+    folders = {made.tested_folder(made.cell(size, "3e-4", 7), "r").as_posix() for size in (8, 16)}
+    assert folders == {"r/cells/imdb/full/confirm/seed7"}
+    assert (PLAN.confirming_seeds, PLAN.tested_seeds) == ((), (0, 1))
+    assert PLAN.tested_folder(PLAN.cells()[0], "r") == PLAN.cells()[0].folder("r")
+
+
 def test_a_cell_has_one_spelling_of_its_learning_rate():
     assert PLAN.cell(8, 0.0003, 0) == PLAN.cell(8, "3.0e-4", 0) == PLAN.cells()[0]
 

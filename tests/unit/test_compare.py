@@ -1,11 +1,12 @@
 """The comparison of results written by hand against the same figures computed apart."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from compare import main
-from comparisons import MODEL, TRAINING, settings_of, split
+from comparisons import MODEL, TRAINING, changed, settings_of, split
 from handmade import LABELS, PLAN, make_run, metrics_of, write_mode
 from scipy import stats
 
@@ -16,7 +17,7 @@ from finegrid.evaluation import statistics
 from finegrid.evaluation.compare import compare, compare_task
 from finegrid.evaluation.comparison import Comparison, TaskComparison
 from finegrid.evaluation.metrics import predictions_of, score_all
-from finegrid.evaluation.pairs import holm_corrected
+from finegrid.evaluation.pairs import judged
 from finegrid.evaluation.results import ModeResults, SplitPredictions, chosen_cells
 from finegrid.evaluation.selection import select
 from finegrid.records import DataSource, DataStats, EvaluatedCell, Evaluation, Metrics, Splits
@@ -27,9 +28,8 @@ ROWS = 150
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    """Resample less often, as scikit-learn takes a millisecond for one F1."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 100)
-    monkeypatch.setattr(statistics, "RESAMPLES_FOR_P", 200)
+    """Resample less often."""
+    monkeypatch.setattr(statistics.resample, "__defaults__", (100,))
 
 
 def plan_of(mode: str, task: Task, seeds: int) -> Plan:
@@ -58,10 +58,12 @@ def mode_of(name: str, task: Task, of_split: str, seeds: list[np.ndarray], label
         EvaluatedCell(seed=seed, fingerprint="0", scores=of_seed if of_split == "test" else None)
         for seed, of_seed in enumerate(scores)
     ]
+    chosen = chosen_cells(best, cells)
     return ModeResults(
         best=best,
         cells=cells,
-        chosen=chosen_cells(best, cells),
+        chosen=chosen,
+        tested=chosen,
         evaluation=Evaluation(plan=plan, status="ok", chosen=best.chosen, cells=evaluated),
         splits={of_split: SplitPredictions(predictions_of(np.stack(seeds), task), labels, scores)},
     )
@@ -71,7 +73,7 @@ def diverged(mode: ModeResults) -> ModeResults:
     """Return the results of a mode as if every seed had diverged."""
     cells = [metrics_of(metrics.cell, None) for metrics in mode.cells]
     evaluation = Evaluation(plan=mode.plan, status="diverged")
-    return ModeResults(select(mode.plan, cells), cells, [], evaluation)
+    return ModeResults(select(mode.plan, cells), cells, [], [], evaluation)
 
 
 def data_of(task: Task, test: int, hidden: int) -> DataStats:
@@ -88,11 +90,17 @@ def compared(task: Task, of_split="test", modes=None) -> TaskComparison:
     noisy, good = ([target + draw.normal(scale=scale, size=target.shape) for _ in range(3)] for scale in (2.0, 0.3))
     found = [mode_of("noisy", task, of_split, noisy, labels), mode_of("full", task, of_split, good, labels)]
     data = data_of(task, test=ROWS if of_split == "test" else 0, hidden=9)
-    [told] = holm_corrected([compare_task(data, modes(found) if modes else found)])
+    [told] = judged([compare_task(data, modes(found) if modes else found)])
     return told
 
 
-def test_accuracy_has_wilsons_interval_and_mcnemars_test():
+def half_widths(scores: np.ndarray, over_rows: float) -> float:
+    """Return half of the interval of a mean over seeds, given the standard error over rows."""
+    over_seeds = scores.std(ddof=1) / np.sqrt(len(scores))
+    return np.hypot(stats.t.ppf(0.975, len(scores) - 1) * over_seeds, stats.norm.ppf(0.975) * over_rows)
+
+
+def test_accuracy_has_intervals_over_rows_and_seeds_and_mcnemars_test():
     task = settings_of("t", ["accuracy"])
     found = []
     told = compared(task, modes=lambda modes: found.extend(modes) or modes)
@@ -102,48 +110,59 @@ def test_accuracy_has_wilsons_interval_and_mcnemars_test():
         assert (test.n, test.interval_method) == (3, "Wilson")
         assert test.mean == pytest.approx(ours.mean())
         z, share = stats.norm.ppf(0.975), ours.mean()
-        half = z * np.sqrt(share * (1 - share) / ROWS + z**2 / (4 * ROWS**2)) / (1 + z**2 / ROWS)
-        middle = (share + z**2 / (2 * ROWS)) / (1 + z**2 / ROWS)
-        assert test.interval == pytest.approx((middle - half, middle + half))
+        rows = min(3 * ROWS, share * (1 - share) * ROWS / ours.mean(0).var())
+        half = z * np.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2)) / (1 + z**2 / rows)
+        middle = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
+        seeds = half_widths(ours.mean(1), 0)
+        assert test.interval[0] == pytest.approx(share - np.hypot(seeds, share - (middle - half)))
+        assert test.interval[1] == pytest.approx(min(1, share + np.hypot(seeds, middle + half - share)))
     [pair] = told.pairs
     noisy, good = right
     assert (pair.mode, pair.against, pair.split, pair.seeds) == ("noisy", "full", "test", (0, 1, 2))
     assert pair.delta == pytest.approx(noisy.mean() - good.mean())
+    of_rows = noisy.mean(0) - good.mean(0)
+    error = np.sqrt(((of_rows - of_rows.mean()) ** 2).sum() + 1) / ROWS
+    half = half_widths(noisy.mean(1) - good.mean(1), error)
+    assert pair.interval == pytest.approx((pair.delta - half, pair.delta + half))
     p = []
-    for each, ours, theirs in zip(pair.rows.per_seed, noisy, good, strict=True):
+    for each, ours, theirs in zip(pair.mcnemar, noisy, good, strict=True):
         assert (each.only_mode, each.only_against) == ((ours & ~theirs).sum(), (theirs & ~ours).sum())
         p.append(stats.binomtest(int((ours & ~theirs).sum()), int((ours ^ theirs).sum())).pvalue)
         assert each.p == pytest.approx(p[-1])
-    assert pair.rows.method == "McNemar, exact"
-    assert pair.rows.p == pytest.approx(sorted(p)[1] * 3 / 2)
-    assert pair.rows.p_holm == pair.rows.p  # the only pair
-    assert pair.interval_method == "paired bootstrap over rows and seeds"
-    assert pair.interval[0] < pair.delta < pair.interval[1] < 0
-    assert not pair.within_noise
+    assert pair.mcnemar_p == pytest.approx(sorted(p)[1] * 3 / 2)
+    assert pair.p == pair.p_holm < 0.05  # the only pair
+    assert 0 < pair.detectable < abs(pair.delta)
+    assert pair.verdict == "beyond noise"
 
 
 @pytest.mark.parametrize("metrics", [["f1", "accuracy"], ["pearson"]])
 @pytest.mark.parametrize("of_split", ["test", "validation"])
 def test_other_metrics_are_resampled_and_hidden_tests_fall_back_on_validation(metrics, of_split):
-    told = compared(settings_of("t", metrics), of_split)
+    found = []
+    told = compared(settings_of("t", metrics), of_split, modes=lambda modes: found.extend(modes) or modes)
     [pair] = told.pairs
-    assert (pair.mode, pair.against, pair.split) == ("noisy", "full", of_split)
-    assert (pair.rows.method, pair.rows.per_seed) == ("paired bootstrap", ())
-    assert pair.interval[0] < pair.delta < pair.interval[1] < 0
-    assert (pair.over_seeds.p, pair.over_seeds.n) == (pytest.approx(0.25), 3)
-    assert not pair.within_noise
+    assert (pair.mode, pair.against, pair.metric, pair.split) == ("noisy", "full", metrics[0], of_split)
+    assert (pair.mcnemar, pair.mcnemar_p) == ((), None)
+    splits = [mode.splits[of_split] for mode in found]
+    noisy, good = (np.array([scores[metrics[0]] for scores in split.scores]) for split in splits)
+    resampled = [statistics.resample(metrics[0], split.predictions, split.labels).mean(1) for split in splits]
+    half = half_widths(noisy - good, (resampled[0] - resampled[1]).std(ddof=1))
+    assert pair.delta == pytest.approx(noisy.mean() - good.mean())
+    assert pair.interval == pytest.approx((pair.delta - half, pair.delta + half))
+    assert pair.verdict == "beyond noise"
     assert told.test_status == ("read" if of_split == "test" else "hidden")
     chosen = told.modes[0].chosen
-    if of_split == "test":
-        test = chosen.test[metrics[0]]
-        assert test.interval_method == "bootstrap"
-        assert test.interval[0] < test.mean < test.interval[1]
-        assert [cell.test for cell in told.modes[0].cells] == pytest.approx(
-            [cell.validation for cell in told.modes[0].cells]
-        )
-    else:
-        assert chosen.test is None
-        assert {cell.test for cell in told.modes[0].cells} == {None}
+    scores = chosen.test if of_split == "test" else chosen.compared_validation
+    assert (chosen.compared_validation if of_split == "test" else chosen.test) is None
+    assert list(scores) == metrics
+    assert told.score(told.modes[0]) == scores[metrics[0]]
+    assert scores[metrics[0]].interval_method == "bootstrap"
+    low, high = np.quantile(resampled[0], [0.025, 0.975])
+    mean, seeds = noisy.mean(), half_widths(noisy, 0)
+    expected = mean - np.hypot(seeds, mean - low), mean + np.hypot(seeds, high - mean)
+    assert scores[metrics[0]].interval == pytest.approx(expected)
+    tested = [cell.validation if of_split == "test" else None for cell in told.modes[0].cells]
+    assert [cell.test for cell in told.modes[0].cells] == tested
 
 
 def test_of_lower_is_better_metrics_the_difference_keeps_its_sign():
@@ -153,15 +172,21 @@ def test_of_lower_is_better_metrics_the_difference_keeps_its_sign():
 
 def test_a_mode_against_itself_is_within_noise():
     [pair] = compared(settings_of("t", ["accuracy"]), modes=lambda modes: [modes[0], modes[0]]).pairs
-    assert (pair.delta, pair.rows.p_holm, pair.within_noise) == (0, 1, True)
+    assert (pair.delta, pair.p_holm, pair.mcnemar_p, pair.verdict) == (0, 1, 1, "within noise")
+    assert pair.uncertainty.over_seeds == 0 < pair.uncertainty.over_rows
 
 
-def test_one_seed_has_no_test_over_seeds():
-    task, labels = settings_of("t", ["accuracy"]), np.arange(20) % 2
-    found = [mode_of(name, task, "test", [np.eye(2)[labels]], labels) for name in ("full", "other")]
-    [pair] = compare_task(data_of(task, test=20, hidden=0), found).pairs
-    assert pair.over_seeds is None
-    assert pair.interval_method == "paired bootstrap over rows"
+def test_one_seed_gives_no_verdict_however_clear_the_difference():
+    task, labels = settings_of("t", ["accuracy"]), np.arange(ROWS) % 2
+    logits = {"full": np.eye(2)[labels], "other": np.eye(2)[1 - labels]}
+    found = [mode_of(name, task, "test", [of_seed], labels) for name, of_seed in logits.items()]
+    [told] = judged([compare_task(data_of(task, test=ROWS, hidden=0), found)])
+    [pair] = told.pairs
+    assert (pair.delta, pair.verdict) == (-1, "one seed: not assessable")
+    assert (pair.p, pair.p_holm, pair.detectable, pair.uncertainty.over_seeds) == (None, None, None, None)
+    half = stats.norm.ppf(0.975) / ROWS  # every row says the same
+    assert pair.interval == pytest.approx((-1 - half, -1 + half))
+    assert told.score(told.modes[0]).interval == pytest.approx(statistics.wilson(np.ones((1, ROWS), bool)))
 
 
 def test_a_diverged_mode_is_in_no_pair():
@@ -177,10 +202,17 @@ def test_a_diverged_mode_is_in_no_pair():
 
 
 def test_holm_corrects_over_all_tasks():
+    pair = compared(settings_of("t", ["accuracy"])).pairs[0]
+    pairs = [pair.model_copy(update={"p": p}) for p in (0.04, 0.01, 0.02, None)]
     told = compared(settings_of("t", ["accuracy"]))
-    corrected = holm_corrected([told, told.model_copy(update={"pairs": told.pairs * 2})])
-    p = told.pairs[0].rows.p
-    assert [pair.rows.p_holm for task in corrected for pair in task.pairs] == pytest.approx([min(1, 3 * p)] * 3)
+    tasks = judged([told.model_copy(update={"pairs": tuple(some)}) for some in (pairs[:1], pairs[1:])])
+    found = [pair for task in tasks for pair in task.pairs]
+    assert [each.p_holm for each in found[:3]] == pytest.approx([0.04, 0.03, 0.04])
+    assert {each.verdict for each in found[:3]} == {"beyond noise"}
+    assert found[3] == pairs[3]
+    assert found[0].detectable == statistics.detectable(pair.uncertainty, 4) > pair.detectable
+    few = judged([told.model_copy(update={"pairs": (pairs[0], pairs[0])})])[0].pairs
+    assert [(each.p_holm, each.verdict) for each in few] == [(pytest.approx(0.08), "within noise")] * 2
 
 
 def test_every_setting_and_cell_of_a_run_is_described(tmp_path):
@@ -201,6 +233,61 @@ def test_every_setting_and_cell_of_a_run_is_described(tmp_path):
     assert all((cell.test is not None) == cell.chosen for cell in full.cells)
     assert {cell.trained_bytes for cell in full.cells} == {17_544_712}
     assert gone.chosen is None and {cell.status for cell in gone.cells} == {"diverged"}
+    assert full.confirmations == () and full.computed_on == ("cpu, bfloat16",)
+
+
+def test_confirming_seeds_are_tested_and_compared_and_the_grid_s_seeds_choose(tmp_path):
+    make_run(tmp_path, confirming={7: 4, 8: 6, 9: 5})
+    plan = PLAN.model_copy(update={"mode": Mode(name="lora", train=["head"]), "confirming_seeds": (7, 8, 9)})
+    cells = [metrics_of(cell, 6 / 8) for cell in plan.cells()]
+    confirmations = [metrics_of(plan.cell(8, "3e-4", seed), rows / 8) for seed, rows in ((7, 3), (8, 3), (9, 3))]
+    write_mode(tmp_path, plan, cells, confirmations=confirmations)
+    [task] = compare(tmp_path, ["imdb"], ["full", "lora"]).tasks
+    full = task.mode("full")
+    assert full.chosen.validation["accuracy"].mean == 6.5 / 8
+    score = task.score(full)
+    assert score == full.chosen.test["accuracy"]
+    assert (score.n, score.mean, score.min, score.max) == (3, 4 / 8, 3 / 8, 5 / 8)
+    assert [(cell.seed, cell.validation, cell.test, cell.chosen) for cell in full.confirmations] == [
+        (7, 4 / 8, 3 / 8, True),
+        (8, 6 / 8, 5 / 8, True),
+        (9, 5 / 8, 4 / 8, True),
+    ]
+    assert {cell.test for cell in full.cells} == {None}  # the grid's seeds are not tested
+    [pair] = task.pairs
+    assert (pair.mode, pair.against, pair.seeds) == ("lora", "full", (7, 8, 9))
+    assert pair.delta == pytest.approx(2 / 8 - 4 / 8)
+    assert [test.seed for test in pair.mcnemar] == [7, 8, 9]
+
+
+def test_a_confirming_seed_that_diverged_leaves_its_mode_uncompared(tmp_path):
+    make_run(tmp_path, confirming={7: 4, 8: None})
+    plan = PLAN.model_copy(update={"mode": Mode(name="lora", train=["head"]), "confirming_seeds": (7, 8)})
+    confirmations = [metrics_of(plan.cell(8, "3e-4", seed), 3 / 8) for seed in (7, 8)]
+    write_mode(tmp_path, plan, [metrics_of(cell, 6 / 8) for cell in plan.cells()], confirmations=confirmations)
+    [task] = compare(tmp_path, ["imdb"], ["full", "lora", "a_b"]).tasks
+    full, lora, gone = task.modes
+    assert task.pairs == ()
+    assert task.score(full) is full.chosen.test is full.chosen.compared_validation is None
+    assert full.chosen.validation["accuracy"].mean == 6.5 / 8
+    assert [(cell.seed, cell.status, cell.test) for cell in full.confirmations] == [
+        (7, "ok", None),
+        (8, "diverged", None),
+    ]
+    assert task.score(lora).mean == 2 / 8
+    assert (gone.chosen, gone.confirmations) == (None, ())
+
+
+def test_unlike_devices_and_precisions_are_told_by_mode():
+    made = compared(
+        settings_of("t", ["accuracy"]),
+        modes=lambda modes: [modes[0], replace(modes[1], cells=[*map(on_a_gpu, modes[1].cells)])],
+    )
+    assert [mode.computed_on for mode in made.modes] == [("cpu, bfloat16",), ("cuda, float32",)]
+
+
+def on_a_gpu(metrics: Metrics) -> Metrics:
+    return changed(changed(metrics, "environment.device", "cuda"), "environment.dtype", "float32")
 
 
 def test_modes_are_in_the_order_given_and_full_is_what_others_are_compared_with(tmp_path):
@@ -212,7 +299,7 @@ def test_modes_are_in_the_order_given_and_full_is_what_others_are_compared_with(
     assert [mode.name for mode in task.modes] == ["bitfit", "a_b", "full", "layernorm"]
     pairs = [(pair.mode, pair.against) for pair in task.pairs]
     assert pairs == [("bitfit", "full"), ("layernorm", "full"), ("layernorm", "bitfit")]
-    assert all(pair.rows.p_holm >= pair.rows.p for pair in task.pairs)
+    assert all(pair.p_holm >= pair.p for pair in task.pairs)
     assert len(LABELS) == task.data.splits.test.rows
 
 

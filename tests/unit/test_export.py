@@ -72,15 +72,41 @@ def test_a_cell_of_another_base_model_is_refused(base_model, tmp_path):
         export.save_model(tmp_path / "exported", other, tmp_path, base_model)
 
 
-def test_where_all_diverged_the_folder_says_so_and_has_no_model(tmp_path, monkeypatch, capsys):
-    folder = make_run(tmp_path / "run")
-    arguments = [folder / "cells/imdb/a_b/best.json", "--results", folder, "--base-model", "none", "--output", "out"]
-    monkeypatch.chdir(tmp_path)
+def exported(tmp_path, folder, mode: str, monkeypatch) -> tuple[str, dict]:
+    """Export a mode of a run; return its card and its provenance."""
+    path = folder / "cells/imdb" / mode / "best.json"
+    arguments = [path, "--results", folder, "--base-model", tmp_path, "--output", tmp_path / "out"]
     monkeypatch.setattr("sys.argv", ["export.py", *map(str, arguments)])
     export.main()
+    return (tmp_path / "out/README.md").read_text(), read_json(tmp_path / "out/provenance.json")
+
+
+def test_where_all_diverged_the_folder_says_so_and_has_no_model(tmp_path, monkeypatch, capsys):
+    card, provenance = exported(tmp_path, make_run(tmp_path / "run"), "a_b", monkeypatch)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "provenance.json"]
-    card = (tmp_path / "out/README.md").read_text()
     assert card.startswith("# No model: a\\_b on imdb diverged\n\nTraining diverged at every setting of the grid: ")
     assert "batch sizes 8, 1024; learning rates 3e-4, 1e-4." in card
-    assert read_json(tmp_path / "out/provenance.json", "status") == "diverged"
+    assert provenance["status"] == "diverged"
     assert capsys.readouterr().out == "nothing to export of imdb, a_b: every setting diverged\n"
+
+
+def test_where_a_confirming_seed_diverged_there_is_no_model_either(tmp_path, monkeypatch, capsys):
+    folder = make_run(tmp_path / "run", confirming={7: 4, 8: None, 9: None})
+    card, provenance = exported(tmp_path, folder, "full", monkeypatch)
+    assert card == (
+        "# No model: full on imdb diverged\n\nBatch size 1024 with learning rate 3e-4 was best on validation, and "
+        "diverged with the confirming seeds 8, 9. A smaller learning rate may train.\n"
+    )
+    assert provenance["status"] == "diverged"
+    assert capsys.readouterr().out == "nothing to export of imdb, full: a confirming seed diverged\n"
+
+
+def test_the_best_confirming_seed_is_exported_from_its_folder(tmp_path, monkeypatch):
+    folder, saved = make_run(tmp_path / "run", confirming={7: 4, 8: 6, 9: 5}), []
+    (tmp_path / "provenance.json").write_text("{}")
+    monkeypatch.setattr(export, "save_model", lambda output, metrics, *paths: saved.append((metrics.cell.seed, *paths)))
+    card, provenance = exported(tmp_path, folder, "full", monkeypatch)
+    assert saved == [(8, folder / "cells/imdb/full/confirm/seed8", str(tmp_path))]
+    assert provenance["cell"]["seed"] == 8
+    assert "seed 8 (the best of 3 confirming seeds on validation)" in card
+    assert "- **Validation**: accuracy 0.750 on" in card and "- **Test**: accuracy 0.625 on" in card

@@ -4,8 +4,8 @@ import itertools
 
 import figures
 import pytest
-from comparisons import changed
-from figure_tasks import LONG, make_task
+from comparisons import changed, confirmed, task
+from figure_tasks import LONG, make_mode, make_task
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import colormaps
@@ -115,23 +115,48 @@ def test_learning_curves_have_a_bold_mean_and_a_thin_line_for_each_seed():
     assert "full from 0.900 after epoch 3 to 0.910 after epoch 4" in alt
 
 
-def test_test_and_validation_scores_are_told_apart():
-    both = make_task({"full": [0.8], "lora": {"scores": [0.7], "trainable": 20}}, test="read")
-    both = changed(with_test_score(both, 0, 0.75), "modes.1.chosen.test", None)
-    for drawn, label in (
-        (with_test_score(make_task({"full": [0.8]}, test="read"), 0, 0.75), "test accuracy"),
-        (make_task({"full": [0.7]}), "validation accuracy"),
-        (both, "filled: test accuracy\nhollow: validation"),
-    ):
-        figure, _, _ = parameters.draw([drawn])
-        (axes,) = figure.axes
-        assert axes.get_ylabel() == label
-    filled, hollow = (line for line in axes.lines if line.get_marker() in ("o", "s"))
-    assert (filled.get_fillstyle(), filled.get_xydata().tolist()) == ("full", [[pytest.approx(3330), 0.75]])
-    assert (hollow.get_fillstyle(), hollow.get_xydata().tolist()) == ("none", [[pytest.approx(20), 0.7]])
-    (interval,) = axes.collections
-    assert interval.get_segments()[0][:, 1].tolist() == pytest.approx([0.70, 0.78])
-    assert axes.get_xscale() == "log"
+def test_test_scores_are_filled_and_validation_scores_hollow():
+    modes = {"full": [0.8], "lora": {"scores": [0.7], "trainable": 20}}
+    tested = with_test_score(make_task(modes, "tested", test="read"), 0, 0.75)
+    figure, caption, alt = parameters.draw([tested, make_task(modes, "hidden", test="hidden")])
+    filled, hollow = figure.axes
+    assert (filled.get_ylabel(), hollow.get_ylabel()) == ("test accuracy", "validation accuracy")
+    assert {line.get_fillstyle() for line in filled.lines if line.get_marker() in ("o", "s")} == {"full"}
+    assert {line.get_fillstyle() for line in hollow.lines if line.get_marker() in ("o", "s")} == {"none"}
+    places = [line.get_xydata().tolist() for line in filled.lines if line.get_marker() in ("o", "s")]
+    assert places == [[[pytest.approx(3330), 0.75]], [[pytest.approx(20), 0.7]]]
+    for axes, index, ends in ((filled, 0, (0.70, 0.78)), (filled, 1, (0.696, 0.704)), (hollow, 0, (0.796, 0.804))):
+        assert axes.collections[index].get_segments()[0][:, 1].tolist() == pytest.approx(ends)
+    assert filled.get_xscale() == "log"
+    assert "filled: test; hollow: validation, which chose the setting" in caption
+    assert "full trains 3,330: test 0.750, 95 % interval 0.700 to 0.780" in alt
+    assert "full trains 3,330: validation 0.800, 95 % interval 0.796 to 0.804" in alt
+
+
+@pytest.mark.parametrize(
+    ("seeds", "over"), [((0,), "over rows, not over seeds, as there is one"), ((0, 1), "over rows and seeds")]
+)
+def test_what_the_bars_cover_is_told(seeds, over):
+    figure, caption, alt = parameters.draw([make_task({"full": [0.8], "lora": [0.7]}, seeds=seeds, test="read")])
+    [notes] = [text for text in drawn_texts(figure) if "Bars" in text]
+    assert f"Bars: 95 % intervals {over}." in notes
+    assert f"bars: 95 % interval {over})" in caption
+    assert "noise" not in " ".join([*drawn_texts(figure), caption, alt])
+
+
+def test_confirming_seeds_are_drawn_and_a_mode_of_which_one_diverged_is_not():
+    modes = [confirmed(make_mode("full", [0.9]), {10: 0.6, 11: 0.62})]
+    modes += [confirmed(make_mode(name, [0.8]), {10: 0.5, 11: None}) for name in ("lora", "ia3")]
+    for test, split in (("read", "test"), ("hidden", "validation")):
+        made = task("imdb", modes, test=test)
+        figure, caption, alt = parameters.draw([made])
+        assert f"full trains 3,330: {split} 0.610, 95 % interval 0.606 to 0.614; lora trains 3,330: diverged;" in alt
+        assert "over rows and seeds" in caption
+        [notes] = [text for text in drawn_texts(figure) if "Bars" in text]
+        assert "Not shown, as they diverged: lora on imdb and ia3 on imdb." in notes.replace("\n", " ")
+        assert retention.why_not(made) == "no mode but full has a score"
+    _, _, alt = retention.draw([task("imdb", [modes[0], confirmed(make_mode("lora", [0.8]), {10: 0.305, 11: 0.305})])])
+    assert "lora 50.0 %" in alt
 
 
 def test_points_moved_apart_stay_within_the_axes():
@@ -158,7 +183,7 @@ def test_shares_of_full_are_of_one_split():
     both = make_task({"full": [0.8], "lora": [0.4]}, test="read")
     both = with_test_score(with_test_score(both, 0, 0.6), 1, 0.45)
     assert retention.shares(both) == ("test", {"lora": pytest.approx(0.75)})
-    assert retention.shares(changed(both, "modes.1.chosen.test", None)) == ("validation", {"lora": pytest.approx(0.5)})
+    assert retention.shares(make_task({"full": [0.8], "lora": [0.4]}, test="hidden")) == ("validation", {"lora": 0.5})
 
 
 def test_tasks_without_shares_are_named_with_the_reason():
@@ -176,7 +201,7 @@ def test_tasks_without_shares_are_named_with_the_reason():
         "error (lower mean squared error is better)",
         "below (full reaches -0.100, which is not above 0)",
         "zero (full reaches 0.000, which is not above 0)",
-        "lost (every setting of full diverged)",
+        "lost (full diverged)",
     ]
     assert "lora 50.0 %" in alt
     figure, caption, _ = retention.draw([make_task({"lora": [0.4]}, name) for name in "ab"])

@@ -1,6 +1,7 @@
 """The model card of an exported model, from results written by hand."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -8,9 +9,9 @@ from comparisons import changed, plan, settings_of, split
 from huggingface_hub import ModelCard
 
 from finegrid.config.cell import Cell
-from finegrid.evaluation.selection import select
+from finegrid.evaluation.results import ModeResults, chosen_cells
+from finegrid.evaluation.selection import best_seed, select
 from finegrid.records import (
-    Best,
     Cost,
     Environment,
     EpochScore,
@@ -55,24 +56,28 @@ def result(cell: Cell, score: float | None) -> Metrics:
     )
 
 
-def results(seeds=(0,), metric="accuracy", **fields) -> tuple[Best, list[Metrics], Metrics, Evaluation]:
+def results(seeds=(0,), metric="accuracy", confirming=(), **fields) -> tuple[ModeResults, Metrics]:
     """Return the arguments of `model_card`: the second learning rate diverged; fields are those of Task."""
     made = plan("a_b", batch_sizes=(8, 16), seeds=seeds)
-    made = changed(made, "task", settings_of("imdb", [metric], **fields))
+    made = changed(changed(made, "confirming_seeds", confirming), "task", settings_of("imdb", [metric], **fields))
     cells = [
         result(cell, None if cell.learning_rate == "1e-3" else 0.7 + cell.batch_size / 100 + cell.seed / 10)
         for cell in made.cells()
     ]
     best = select(made, cells)
+    chosen = chosen_cells(best, cells)
+    tested = [result(cell, 0.5 + cell.seed / 100) for cell in best.cells()] if confirming else chosen
+    evaluated = [
+        EvaluatedCell(seed=seed, fingerprint="0" * 64, scores={metric: 0.5 + seed / 8}) for seed in made.tested_seeds
+    ]
     evaluation = Evaluation(
         plan=made,
         status="ok",
         chosen=best.chosen,
-        cells=[EvaluatedCell(seed=seed, fingerprint="0" * 64, scores={metric: 0.5 + seed / 8}) for seed in seeds],
+        cells=evaluated,
         data=EvaluationData(test=split(25_000, "official test split"), hidden=split(0, "none")),
     )
-    chosen = [each for each in cells if each.cell.setting == (16, "3e-4")]
-    return best, cells, chosen[-1], evaluation
+    return ModeResults(best, cells, chosen, tested, evaluation), best_seed(tested)
 
 
 def test_the_card_says_what_was_trained_and_how_well_it_does():
@@ -81,10 +86,11 @@ def test_the_card_says_what_was_trained_and_how_well_it_does():
         "# bert_tiny, fine-tuned on imdb (a_b)".replace("_", "\\_"),
         "- **Task**: imdb, texts of at most 128 tokens; classes neg, pos.",
         "- **Mode**: a\\_b, which trains 3,330 of 4,386,178 parameters, 258 of them in the head.",
-        "- **Training**: learning rate 3e-4, batch size 16, epochs 4, seed 1 (the best of 2 on validation); "
-        "20,000 rows.",
+        "- **Training**: learning rate 3e-4, batch size 16, epochs 4, seed 1 (the best of 2 seeds on "
+        "validation); 20,000 rows.",
         "- **Validation**: accuracy 0.960 on 5,000 rows.",
-        "- **Test**: accuracy 0.625 on 25,000 rows (official test split).",
+        "- **Test**: accuracy 0.625 on 25,000 rows (official test split). The run's tables have the mean over all 2 "
+        "seeds, with its interval.",
         "Validation accuracy after the last epoch, mean over seeds 0, 1; the chosen setting is in bold.",
         "|            3e-4 |          0.830 |       **0.910** |",
         "|            1e-3 |       diverged |        diverged |",
@@ -106,12 +112,28 @@ def test_one_seed_is_no_mean():
     text = model_card(*results())
     assert "epochs 4, seed 0; 20,000 rows" in text
     assert "after the last epoch, seed 0; the chosen" in text
+    assert "). One seed: how much it would vary from seed to seed is not assessable.\n" in text
+    assert "noise" not in text and "mean" not in text
+
+
+def test_confirming_seeds_are_exported_and_the_grid_has_its_own():
+    text = model_card(*results(confirming=(2, 3)))
+    for line in (
+        "- **Training**: learning rate 3e-4, batch size 16, epochs 4, seed 3 (the best of 2 confirming seeds on "
+        "validation); 20,000 rows.",
+        "- **Validation**: accuracy 0.530 on 5,000 rows.",
+        "- **Test**: accuracy 0.875 on 25,000 rows (official test split). The run's tables have the mean over all 2 "
+        "seeds, with its interval.",
+        "Validation accuracy after the last epoch, seed 0; the chosen setting is in bold.",
+        "|            3e-4 |          0.780 |       **0.860** |",
+    ):
+        assert line in text.splitlines()
 
 
 def test_names_with_special_characters_are_shown_literally():
     odd = 'a|b *c* <i>d</i> `e` [f](g) _h_ "i": #j'
-    best, cells, metrics, evaluation = results(classes=[odd, "other"])
-    text = model_card(best, cells, changed(metrics, "cell.task.name", odd), evaluation)
+    mode, metrics = results(classes=[odd, "other"])
+    text = model_card(mode, changed(metrics, "cell.task.name", odd))
     _, front, body = text.split("---\n", 2)
     [entry] = yaml.safe_load(front)["model-index"]
     assert {each["dataset"]["name"] for each in entry["results"]} == {f"{odd}, as finegrid splits it"}
@@ -126,13 +148,13 @@ def test_names_with_special_characters_are_shown_literally():
     ("hidden", "reason"), [(100, "the labels are hidden, so there is no score"), (0, "there is no test split")]
 )
 def test_a_missing_test_score_is_explained(hidden, reason):
-    best, cells, metrics, evaluation = results()
-    evaluation = changed(evaluation, "cells.0.scores", None)
+    mode, metrics = results()
+    evaluation = changed(mode.evaluation, "cells.0.scores", None)
     data = EvaluationData(test=split(0, "none"), hidden=split(hidden, "none"))
-    text = model_card(best, cells, metrics, changed(evaluation, "data", data))
+    text = model_card(replace(mode, evaluation=changed(evaluation, "data", data)), metrics)
     [entry] = yaml.safe_load(text.split("---\n")[1])["model-index"]
     assert [each["dataset"]["split"] for each in entry["results"]] == ["validation"]
-    assert f"- **Test**: {reason}.\n" in text
+    assert f"- **Test**: {reason}. One seed: " in text
 
 
 def test_regressions_and_pairs_of_texts():

@@ -11,6 +11,8 @@ from handmade import metrics_of, write_cell
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import resolve_config
+from finegrid.evaluation.results import read_cells
+from finegrid.evaluation.selection import select
 from finegrid.files import write_json
 from finegrid.records import EpochScore, Progress
 from finegrid.sealed import as_json
@@ -85,6 +87,25 @@ def test_a_finished_grid_is_one_line(grid):
     for cell in cells.values():
         finish(cell, 10)
     assert shown(config) == "4 cells: 4 done, 0 running, 0 waiting"
+
+
+def test_confirming_seeds_count(grid):
+    _, cells = grid
+    config = resolve_config({**CONFIG, "training": {"epochs": 4}, "confirm": {"seeds": [5, 6]}}, "smoke.yaml")
+    full, bitfit = plans(config)
+    for (_, rate), cell in cells.items():
+        finish(cell, 100, 0.9 if rate == "1e-3" else 0.8)
+    assert shown(config).splitlines()[0] == "8 cells: 4 done, 0 running, 4 waiting"
+    results = read_cells(full, "results/smoke")
+    select(full, results).write("results/smoke/cells/imdb/full/best.json")
+    lost = [metrics_of(metrics.cell, None) for metrics in results]
+    select(bitfit, lost).write("results/smoke/cells/imdb/bitfit/best.json")  # so there is nothing to confirm
+    confirmed = full.cell(16, "1e-3", 5)
+    write_cell(None, metrics_of(confirmed, 0.7), full.tested_folder(confirmed, "results/smoke"))
+    assert shown(config).splitlines() == [
+        "6 cells: 5 done, 0 running, 1 waiting",
+        "Time left: about 1 min 11 s, 1 cell at a time",
+    ]
 
 
 def test_results_and_signs_of_other_settings_do_not_count(grid):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import report
-from comparisons import comparison, mode_of, task
+from comparisons import comparison, confirmed, mode_of, task
 from conftest import run
 from report_files import BOTH, CELLS, MARKUP, MODE, TASK, odd_comparison, write_report_files
 
@@ -84,7 +84,19 @@ def test_cells_are_counted_by_mode():
     mode = mode_of("full", {(8, "1e-4"): [0.1, 0.2], (8, "1e-3"): None, (16, "1e-4"): [0.3, 0.4]}, seeds=(0, 1))
     made = task("imdb", [mode])
     hours = 3 * (305 + 306) / 3600
-    assert report_page.count(made, made.modes[0]) == ("imdb", "full", 3, 2, 6, 2, pytest.approx(hours))
+    assert report_page.count(made, made.modes[0]) == ("imdb", "full", 3, 2, 6, 2, 0, pytest.approx(hours))
+
+
+def test_confirming_seeds_are_rows_and_are_counted():
+    mode = confirmed(mode_of("full", {(8, "1e-4"): [0.1], (8, "1e-3"): [0.2]}), {10: 0.3, 11: None})
+    made = task("imdb", [mode])
+    hours = (305 + 305 + 315 + 316) / 3600
+    assert report_page.count(made, made.modes[0]) == ("imdb", "full", 2, 1, 2, 0, 2, pytest.approx(hours))
+    grid = report_page.grid(comparison([made]))
+    columns = dict(zip(grid.columns, zip(*(row.values for row in grid.rows), strict=True), strict=True))
+    assert [value.text for value in columns["seed"]] == ["0", "0", "10", "11"]
+    assert [value.text for value in columns["validation"]] == ["0.100", "0.200", "0.300", "diverged"]
+    assert [value.text for value in columns["chosen"]] == ["chosen", "", "chosen", "chosen"]
 
 
 def test_what_is_missing_is_told_in_one_line(tmp_path):

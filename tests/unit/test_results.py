@@ -33,13 +33,53 @@ def test_a_mode_is_read_whole(run_folder):
     assert (mode.plan, len(mode.cells)) == (PLAN, 8)
     assert [metrics.cell for metrics in mode.chosen] == mode.best.cells()
     assert [cell.seed for cell in mode.evaluation.cells] == [0, 1]
+    assert mode.ok and mode.tested == mode.chosen
+
+
+def test_confirming_seeds_are_tested_in_place_of_the_grid_s(tmp_path):
+    make_run(tmp_path, confirming={7: 4, 9: 5})
+    mode = read_mode(tmp_path / FULL / "best.json", tmp_path)
+    assert mode.ok and [metrics.cell.seed for metrics in mode.chosen] == [0, 1]
+    assert [(metrics.cell.seed, metrics.cell.setting) for metrics in mode.tested] == [
+        (7, (1024, "3e-4")),
+        (9, (1024, "3e-4")),
+    ]
+    data = read_record(DataStats, tmp_path / "data/imdb/stats.json")
+    splits = read_predictions(mode, tmp_path, data).splits
+    assert [scores["accuracy"] for scores in splits["validation"].scores] == [4 / 8, 5 / 8]
+    assert [scores["accuracy"] for scores in splits["test"].scores] == [3 / 8, 4 / 8]
+
+
+def test_of_a_confirming_seed_that_diverged_nothing_is_read(tmp_path):
+    make_run(tmp_path, confirming={7: 4, 9: None})
+    mode = read_mode(tmp_path / FULL / "best.json", tmp_path)
+    assert not mode.ok and [metrics.status for metrics in mode.tested] == ["ok", "diverged"]
+    assert read_predictions(mode, tmp_path, read_record(DataStats, tmp_path / "data/imdb/stats.json")) is mode
+
+
+@pytest.mark.parametrize("change", ["missing", "another setting", "another training"])
+def test_a_confirming_seed_of_another_choice_is_refused(tmp_path, change):
+    path = make_run(tmp_path, confirming={7: 4, 9: 5}) / FULL / "confirm/seed9/metrics.json"
+    if change == "missing":
+        path.unlink()
+    elif change == "another setting":
+        edit_result(path, cell={**read_json(path, "cell"), "batch_size": 8})
+    else:
+        edit_result(path, fingerprint="f" * 64)
+    problem = {
+        "missing": r"confirm/seed9/metrics\.json: no such file",
+        "another setting": r"seed9/metrics\.json: cell\.batch_size is 8, this run has 1024.*have the cell run again",
+        "another training": r"test\.json: does not belong to .*delete it to have it made again",
+    }
+    with pytest.raises(InputError, match=problem[change]):
+        read_mode(tmp_path / FULL / "best.json", tmp_path)
 
 
 def test_a_diverged_mode_has_no_chosen_cells_and_no_predictions(run_folder):
     mode = read_mode(run_folder / DIVERGED / "best.json", run_folder)
     data = read_record(DataStats, run_folder / "data/imdb/stats.json")
     mode = read_predictions(mode, run_folder, data)
-    assert (mode.chosen, mode.splits, mode.evaluation.status) == ([], {}, "diverged")
+    assert (mode.chosen, mode.tested, mode.ok, mode.splits, mode.evaluation.status) == ([], [], False, {}, "diverged")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ def test_wilson_takes_independent_seeds_for_more_rows():
     one = statistics.wilson(right[:1])
     assert high - low == pytest.approx(four_times[1] - four_times[0], rel=0.1)
     assert high - low < 0.6 * (one[1] - one[0])
+    # Never for more rows than all seeds have, even if they are wrong on different ones.
+    apart = np.stack([np.arange(100) % 5 != seed for seed in range(4)])
+    assert statistics.wilson(apart) == pytest.approx(statistics.wilson(apart.reshape(1, -1)))
 
 
 def known(seeds: int, over_seeds: float | None, over_rows: float) -> Uncertainty:

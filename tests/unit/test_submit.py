@@ -50,10 +50,13 @@ def test_a_users_own_task_spells_its_classes_or_plain_numbers():
     assert spell(np.array([-0.25, 5.5]), numbers) == ["-0.250", "5.500"]
 
 
+HIDDEN = split(5, "hidden labels").model_copy(update={"parts": {"one": 3, "two": 2}})
+
+
 @pytest.fixture
 def two_parts(tmp_path):
     """A run whose one task has two hidden parts; every cell of the mode a_b diverged."""
-    return make_run(tmp_path, hidden=split(5, "hidden labels").model_copy(update={"parts": {"one": 3, "two": 2}}))
+    return make_run(tmp_path, hidden=HIDDEN)
 
 
 def submit(folder, mode, monkeypatch) -> None:
@@ -73,11 +76,24 @@ def test_the_best_seed_speaks_and_all_files_are_in_the_archive(two_parts, mode, 
             # The second seed is the better one, and predicts pos for every row.
             assert content == "index\tprediction\n" + "".join(f"{row}\tpos\n" for row in range(rows))
             assert (output / f"{name}.tsv").read_text() == content
-    told = "" if files else "imdb: left out, as every setting of a_b diverged\n"
+    told = "" if files else "imdb: left out, as a_b diverged\n"
     assert capsys.readouterr().out == told
     first = (output / "submission.zip").read_bytes()
     submit(two_parts, mode, monkeypatch)
     assert (output / "submission.zip").read_bytes() == first
+
+
+@pytest.mark.parametrize(("confirming", "predicted"), [({10: 5, 11: 3}, "neg"), ({10: 3, 11: 5}, "pos")])
+def test_the_best_confirming_seed_speaks(tmp_path, confirming, predicted, monkeypatch):
+    folder = make_run(tmp_path, hidden=HIDDEN, confirming=confirming)
+    submit(folder, "full", monkeypatch)
+    assert (folder / "out/two.tsv").read_text() == f"index\tprediction\n0\t{predicted}\n1\t{predicted}\n"
+
+
+def test_a_mode_of_which_a_confirming_seed_diverged_is_left_out(tmp_path, monkeypatch, capsys):
+    submit(make_run(tmp_path, hidden=HIDDEN, confirming={10: 5, 11: None}), "full", monkeypatch)
+    assert capsys.readouterr().out == "imdb: left out, as full diverged\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["submission.zip"]
 
 
 def test_a_test_result_of_an_earlier_training_is_refused(two_parts, monkeypatch):

@@ -257,6 +257,14 @@ def test_the_grid_has_a_row_per_cell(written):
     assert tested == [line["validation"] for line in lines if line["chosen"] == "True"]
 
 
+def test_confirming_seeds_are_rows_of_the_grid():
+    made = tables.grid(comparison([task(modes=confirming({10: 0.8}, {10: 0.7}, {10: None}))]))
+    rows = made[["seed", "chosen", "confirming", "status", "test"]].astype(object).where(made.notna(), None)
+    found = rows[made["mode"] == "full"].values.tolist()
+    assert found == [[7, True, False, "ok", None], [7, False, False, "ok", None], [10, True, True, "ok", 0.8]]
+    assert rows[made["mode"] == "bitfit"].values.tolist()[-1] == [10, True, True, "diverged", None]
+
+
 def test_the_report_gets_every_table(written):
     shown = [layout.ShownTable.model_validate(table) for table in read_json(written / "tables.json")]
     assert [table.name for table in shown] == list(TABLES)

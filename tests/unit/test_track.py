@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import track
-from comparisons import changed, comparison, mode, task
+from comparisons import changed, comparison, confirmed, mode, task
 from conftest import run
 
 from finegrid.evaluation.comparison import Comparison
@@ -112,6 +112,13 @@ def test_mlflow_reads_the_runs(tracked, monkeypatch):
         "validation/loss": [(1, 0.5), (2, 0.5)],
         "test/accuracy": [(4, 0.88)],
     }
+
+
+def test_confirming_seeds_are_tracked_with_their_test_scores():
+    made = task(modes=[confirmed(mode("full", seeds=(0,), rates=("3e-4",)), {10: 0.7, 11: 0.72})])
+    cells = tracking.tracked_cells(comparison([made]))
+    assert [cell.name for cell in cells] == [f"imdb/full/bs16_lr3e-4_seed{seed}" for seed in (0, 10, 11)]
+    assert [cell.curves.get("test/accuracy") for cell in cells] == [None, [(4, 0.7)], [(4, 0.72)]]
 
 
 def test_a_long_curve_is_written_whole(tmp_path):

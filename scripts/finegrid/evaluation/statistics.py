@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 from scipy.optimize import brentq
+from scipy.special import chdtri, ndtri, poch, stdtrit
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -30,7 +31,7 @@ LEVEL = 0.95
 POWER = 0.8
 RESAMPLES = 1000
 DRAWS_AT_ONCE = 100  # bounds the memory of a bootstrap
-SMALLEST_LOG_P = -700.0  # of which the exponential is just above the smallest number there is
+SMALLEST_P = 1e-100  # a smaller one is 0
 
 
 def spread(values: list[float]) -> Spread:
@@ -54,10 +55,9 @@ def uncertainty(of_seeds: list[float], over_rows: float) -> Uncertainty:
 
 def half_width(known: Uncertainty, significance: float = 1 - LEVEL) -> float:
     """Return the half-width of the interval that misses a difference with this probability at most."""
-    return math.hypot(
-        stats.t.isf(significance / 2, known.seeds - 1) * known.over_seeds if known.over_seeds else 0.0,
-        stats.norm.isf(significance / 2) * known.over_rows,
-    )
+    tail = significance / 2
+    seeds = stdtrit(known.seeds - 1, tail) * known.over_seeds if known.over_seeds else 0.0
+    return math.hypot(seeds, ndtri(tail) * known.over_rows)
 
 
 def p_value(difference: float, known: Uncertainty) -> float | None:
@@ -70,24 +70,26 @@ def p_value(difference: float, known: Uncertainty) -> float | None:
     def beyond(log_p: float) -> float:
         return half_width(known, math.exp(log_p)) - abs(difference)
 
-    if beyond(SMALLEST_LOG_P) <= 0:
-        return 0.0
-    return math.exp(brentq(beyond, SMALLEST_LOG_P, 0.0))
+    smallest = math.log(SMALLEST_P)
+    return 0.0 if beyond(smallest) <= 0 else math.exp(brentq(beyond, smallest, 0.0))
 
 
 def detectable(known: Uncertainty, comparisons: int = 1) -> float | None:
     """Return the true difference that such a comparison finds with 80 % power; None for one seed.
 
-    Each quantile of the interval is raised by that of the power, as for Student's test alone. `comparisons` is how many
-    the run has: Holm's correction asks of the smallest p to be so many times smaller.
+    Each quantile of the interval is raised by that of the power. The one over seeds is raised further, as the standard
+    deviation may come out large; and as that of a few seeds is too small on average, it is taken without this bias.
+    `comparisons` is how many the run has: Holm's correction asks of the smallest p to be so many times smaller.
     """
     if known.over_seeds is None:
         return None
-    significance = (1 - LEVEL) / comparisons
-    t, z = stats.t(known.seeds - 1), stats.norm
+    tail, free = (1 - LEVEL) / comparisons / 2, known.seeds - 1
+    t, z, power = -stdtrit(free, tail), -ndtri(tail), ndtri(POWER)
+    # An estimate of a standard deviation of 1: the largest of so many as POWER says, and the mean of all.
+    large, mean = math.sqrt(chdtri(free, 1 - POWER) / free), math.sqrt(2 / free) * poch(free / 2, 0.5)
     return math.hypot(
-        (t.isf(significance / 2) + t.ppf(POWER)) * known.over_seeds,
-        (z.isf(significance / 2) + z.ppf(POWER)) * known.over_rows,
+        (t + math.hypot(t * (large - 1), power)) * known.over_seeds / mean,
+        (z + power) * known.over_rows,
     )
 
 
@@ -111,7 +113,7 @@ def wilson(right: np.ndarray) -> tuple[float, float]:
     share, rows = float(right.mean()), right.shape[1]
     variance = float(right.mean(0).var()) / rows
     if variance:
-        rows = share * (1 - share) / variance
+        rows = min(right.size, share * (1 - share) / variance)
     low, high = proportion_confint(share * rows, rows, 1 - LEVEL, method="wilson")
     return float(low), float(high)
 

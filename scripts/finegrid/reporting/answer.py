@@ -65,6 +65,8 @@ def distance(task: TaskComparison, mode: ModeComparison) -> str:
         return ""
     if pair.verdict == "within noise":
         return ", a difference within noise"
+    if not pair.delta:
+        return ", as good"
     noise = ", beyond noise" if pair.verdict == "beyond noise" else ""
     return f", {{distance#:.3f}} {'better' if better(pair) else 'worse'}{noise}"
 
@@ -72,6 +74,10 @@ def distance(task: TaskComparison, mode: ModeComparison) -> str:
 def better(pair: Pair) -> bool:
     """Whether the first mode of a pair has the better score."""
     return signed_score(pair.metric, pair.delta) > 0
+
+
+# How a mode may do beside full fine-tuning, in the order in which the answer counts.
+VERDICTS = ("worse", "worse beyond noise", "within noise of it", "as good", "better", "better beyond noise")
 
 
 def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
@@ -89,7 +95,7 @@ def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
     parts, values = [], {}
     for index, (mode, found) in enumerate(verdicts.items()):
         counts = []
-        for verdict in ("worse", "worse beyond noise", "within noise of it", "better", "better beyond noise"):
+        for verdict in VERDICTS:
             if verdict in found:
                 name = f"count{index}_{len(counts)}"
                 values[name] = found.count(verdict)
@@ -112,6 +118,8 @@ def beside_full(pair: Pair) -> str:
     """Say how a mode does beside full fine-tuning."""
     if pair.verdict == "within noise":
         return "within noise of it"
+    if not pair.delta:
+        return "as good"
     return ("better" if better(pair) else "worse") + (" beyond noise" if pair.verdict == "beyond noise" else "")
 
 

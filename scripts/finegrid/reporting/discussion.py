@@ -200,7 +200,7 @@ def caveats(task: TaskComparison) -> list[Sentence]:
                 )
             )
     sentences += number_of_seeds(task)
-    cells = [cell for mode in task.modes for cell in mode.cells]
+    cells = [cell for mode in task.modes for cell in (*mode.cells, *mode.confirmations)]
     diverged = sum(cell.status == "diverged" for cell in cells)
     if diverged:
         sentences.append(
