@@ -50,8 +50,8 @@ def at_published_settings(mode: ModeComparison, theirs: list[PublishedScore]) ->
         if setting and setting.validation and not setting.chosen:
             sentences.append(
                 sentence(
-                    "At batch size {batch_size} and learning rate {rate}, with which {title} has {theirs:.3f}, this "
-                    "run reaches {ours:.3f}.",
+                    "At batch size {batch_size} and learning rate {rate}, where {title} reports {theirs:.3f}, this "
+                    "run reaches {ours:.3f} on validation.",
                     batch_size=score.batch_size,
                     rate=score.learning_rate,
                     title=score.title,

@@ -66,7 +66,7 @@ def judgement(pair: Pair, higher_is_better: bool) -> Sentence:
         verdict = " ({level:.0%} interval {low:+.3f} to {high:+.3f} over rows and seeds), is {verdict} (corrected p "
         verdict += "{below}{p:.3f})."
     if pair.verdict == "within noise":
-        verdict += " That does not make the modes equal: of a true difference, this run finds {detectable:.3f} with "
+        verdict += " That does not make the modes equal: this run finds a true difference of {detectable:.3f} with "
         verdict += "{power:.0%} power."
     return sentence(
         "The difference, {difference:+.3f}" + ("" if higher_is_better else " (lower is better)") + verdict,

@@ -56,9 +56,7 @@ def seeds(comparison: Comparison) -> str:
     plan = comparison.tasks[0].modes[0].plan
     if plan.confirming_seeds:
         chose, confirmed = listed(plan.seeds, "seed"), listed(plan.confirming_seeds, "confirming seed")
-        return (
-            f"Seeds: {chose} chose the settings. What compares modes is of {confirmed}, which had no say in the choice."
-        )
+        return f"Seeds: {chose} chose the settings. Modes are compared by {confirmed}, which had no say in the choice."
     if len(plan.seeds) == 1:
         return (
             f"Seeds: one ({plan.seeds[0]}), so nothing here shows how much scores vary from seed to seed. "
@@ -133,17 +131,25 @@ def warnings(comparison: Comparison) -> list[str]:
         diverged = sum(cell.status == "diverged" for cell in mode.cells)
         if diverged:
             notes.append(f"Diverged: {name}: {diverged:,} of {plural(len(mode.cells), 'cell')}.")
-        unconfirmed = [cell.seed for cell in mode.confirmations if cell.status == "diverged"]
-        if unconfirmed:
-            notes.append(
-                f"Diverged: {name}: the chosen setting with {listed(unconfirmed, 'confirming seed')}, so it is not "
-                "tested or compared."
-            )
     extend = [
         f"Edge of the grid: {'; '.join(names)}: {message}. To extend the grid: `{change}`."
         for (message, change), names in edges.items()
     ]
-    return [*extend, *notes]
+    return [*extend, *notes, *unconfirmed(comparison)]
+
+
+def unconfirmed(comparison: Comparison) -> list[str]:
+    """Say where the chosen setting diverged with a confirming seed."""
+    notes = []
+    for task, mode in comparison.rows():
+        name = f"{task.title}, {mode.name}" if len(comparison.tasks) > 1 else mode.name
+        seeds = [cell.seed for cell in mode.confirmations if cell.status == "diverged"]
+        if seeds:
+            notes.append(
+                f"Diverged: {name}: the chosen setting with {listed(seeds, 'confirming seed')}, so it is not tested or "
+                "compared."
+            )
+    return notes
 
 
 def of_plan(comparison: Comparison, plan: MissingCells, between: str = ", ") -> str:
@@ -174,8 +180,8 @@ def setting(cell: Cell) -> str:
 def test(comparison: Comparison) -> list[str]:
     """Say how to read the intervals of test scores, and the differences to other modes."""
     return [
-        f"95% intervals of scores: {SOURCES[one_seed(comparison)]}; over rows Wilson's for accuracy, a bootstrap "
-        "otherwise.",
+        f"95% intervals of scores: {SOURCES[one_seed(comparison)]}. The part over rows is Wilson's for accuracy, a "
+        "bootstrap's otherwise.",
         *differences(comparison),
     ]
 
@@ -199,9 +205,7 @@ def differences(comparison: Comparison) -> list[str]:
     if not pairs:
         return notes
     if one_seed(comparison):
-        notes.append(
-            f"Differences between modes: 95% intervals {SOURCES[True]}. So no difference is called beyond noise."
-        )
+        notes.append(f"Differences between modes: 95% intervals {SOURCES[True]}. So no verdict is given.")
     else:
         notes.append(
             f"Differences between modes: 95% intervals {SOURCES[False]}; p inverts the interval; Holm's correction "

@@ -27,7 +27,7 @@ def model_card(mode: ModeResults, metrics: Metrics) -> str:
 ---
 # {model}, fine-tuned on {name} ({mode_name})
 
-The best {mode_name} model on validation, out of a grid of learning rates, batch sizes and seeds trained with finegrid.
+The setting of {mode_name} that is best on validation, out of a grid trained with finegrid; of its seeds, the best one.
 provenance.json records every setting.
 
 ```python
@@ -43,7 +43,8 @@ print(predict({example}))
 - **Training**: learning rate {cell.learning_rate}, batch size {cell.batch_size}, epochs {cell.training.epochs}, \
 {exported_seed(cell.seed, best.plan)}; {rows.train.rows:,} rows.
 - **Validation**: {metric} {metrics.validation.last.score:.3f} on {rows.validation.rows:,} rows.
-- **Test**: {tested(metrics, evaluation)}. {over_seeds(best.plan)}
+- **Test**: {tested(metrics, evaluation)}.
+- **Seeds**: {over_seeds(best.plan)}
 
 ## The grid
 
@@ -126,8 +127,8 @@ def exported_seed(seed: int, plan: Plan) -> str:
 def over_seeds(plan: Plan) -> str:
     """Say what one model's scores do not show."""
     if len(plan.tested_seeds) == 1:
-        return "One seed: how much it would vary from seed to seed is not assessable."
-    return f"The run's tables have the mean over all {len(plan.tested_seeds)} seeds, with its interval."
+        return "one, so how much these scores vary from seed to seed is not assessable."
+    return f"these scores are one model's; the run's tables have the mean over {len(plan.tested_seeds)} seeds, with its interval."
 
 
 def averaged(plan: Plan) -> str:

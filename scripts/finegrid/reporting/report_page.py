@@ -174,6 +174,11 @@ def number(value: float | None, spelling: str) -> Value:
     return Value("") if value is None else Value(format(value, spelling), value)
 
 
+def role(mode: ModeComparison, cell: CellScore) -> str:
+    """Say whether a cell was chosen, or confirms the choice."""
+    return "confirms" if cell in mode.confirmations else "chosen" if cell.chosen else ""
+
+
 # What the table of cells shows, by column.
 COLUMNS: dict[str, Callable[[TaskComparison, ModeComparison, CellScore], Value]] = {
     "model": lambda task, mode, cell: Value(task.model.name),
@@ -188,7 +193,7 @@ COLUMNS: dict[str, Callable[[TaskComparison, ModeComparison, CellScore], Value]]
     ),
     "best epoch": lambda task, mode, cell: number(cell.best_epoch and cell.best_epoch.epoch, "d"),
     "best validation": lambda task, mode, cell: number(cell.best_epoch and cell.best_epoch.score, ".3f"),
-    "chosen": lambda task, mode, cell: Value("chosen" if cell.chosen else ""),
+    "chosen": lambda task, mode, cell: Value(role(mode, cell)),
     "seconds": lambda task, mode, cell: number(cell.cost.total_seconds, ",.1f"),
     "tokens per second": lambda task, mode, cell: number(cell.cost.tokens_per_second, ",.0f"),
     "peak memory, MiB": lambda task, mode, cell: number(cell.cost.peak_memory_bytes / 2**20, ",.0f"),

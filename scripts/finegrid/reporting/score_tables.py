@@ -98,6 +98,7 @@ def test(comparison: Comparison) -> Table:
             )
     caption = f"Test {footnotes.metric_name(comparison)} of the setting that validation chose"
     notes = [*footnotes.protocol(comparison), *footnotes.data(comparison), *footnotes.test(comparison)]
+    notes += footnotes.unconfirmed(comparison)
     return Table("table2", "Table 2", caption, records, exact, notes)
 
 
