@@ -43,7 +43,7 @@ def of_task(task: TaskComparison) -> Sentence:
         + listed(parts)
         + ("; {diverged} diverged at every setting" if diverged else "")
         + ("; {unconfirmed} diverged with a confirming seed" if unconfirmed else "")
-        + ("; with one seed, whether the modes differ is not assessable" if not_assessable else "")
+        + (f"; {NOT_ASSESSABLE}" if not_assessable else "")
         + ".",
         where=f"the test split of {task.title}" if task.tested else f"validation rows of {task.title}",
         metric=display_name(task.metric),
@@ -77,7 +77,9 @@ def better(pair: Pair) -> bool:
 
 
 # How a mode may do beside full fine-tuning, in the order in which the answer counts.
-VERDICTS = ("worse", "worse beyond noise", "within noise of it", "as good", "better", "better beyond noise")
+VERDICTS = ("worse beyond noise", "within noise of it", "better beyond noise")
+NOT_ASSESSABLE = "with one seed, whether the modes differ is not assessable"
+OF_ONE_SEED = ("lower", "the same", "higher")  # a score says no more
 
 
 def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
@@ -91,18 +93,19 @@ def over_tasks(tasks: list[TaskComparison]) -> Sentence | None:
         verdicts.setdefault(pair.mode, []).append(beside_full(pair))
     if not verdicts:
         return None
-    one_seed = "; with one seed, whether the modes differ is not assessable" if pairs[0].p is None else ""
+    one_seed = pairs[0].p is None
+    verb, caveat = ("scores", f"; {NOT_ASSESSABLE}") if one_seed else ("is", "")
     parts, values = [], {}
     for index, (mode, found) in enumerate(verdicts.items()):
         counts = []
-        for verdict in VERDICTS:
+        for verdict in (*VERDICTS, *OF_ONE_SEED):
             if verdict in found:
                 name = f"count{index}_{len(counts)}"
                 values[name] = found.count(verdict)
                 counts.append(f"{verdict} on {{{name}}}")
         values |= {f"mode{index}": mode, f"tasks{index}": len(found)}
-        parts.append(f"{{mode{index}}} is {listed(counts)} of {{tasks{index}}} {compared_on(tasks, len(found))}")
-    return sentence("Compared with full fine-tuning, " + "; ".join(parts) + one_seed + ".", **values)
+        parts.append(f"{{mode{index}}} {verb} {listed(counts)} of {{tasks{index}}} {compared_on(tasks, len(found))}")
+    return sentence("Compared with full fine-tuning, " + "; ".join(parts) + caveat + ".", **values)
 
 
 def compared_on(tasks: list[TaskComparison], count: int) -> str:
@@ -118,9 +121,9 @@ def beside_full(pair: Pair) -> str:
     """Say how a mode does beside full fine-tuning."""
     if pair.verdict == "within noise":
         return "within noise of it"
-    if not pair.delta:
-        return "as good"
-    return ("better" if better(pair) else "worse") + (" beyond noise" if pair.verdict == "beyond noise" else "")
+    if pair.p is None:
+        return OF_ONE_SEED[1 + (pair.delta > 0) - (pair.delta < 0)]
+    return ("better" if better(pair) else "worse") + " beyond noise"
 
 
 def listed(parts: list[str]) -> str:

@@ -128,7 +128,8 @@ def over_seeds(plan: Plan) -> str:
     """Say what one model's scores do not show."""
     if len(plan.tested_seeds) == 1:
         return "one, so how much these scores vary from seed to seed is not assessable."
-    return f"these scores are one model's; the run's tables have the mean over {len(plan.tested_seeds)} seeds, with its interval."
+    count = len(plan.tested_seeds)
+    return f"these scores are one model's; the run's tables have the mean over {count} seeds, with its interval."
 
 
 def averaged(plan: Plan) -> str:
