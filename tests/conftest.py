@@ -165,7 +165,7 @@ GROWN_MODES = {
 
 @pytest.fixture(scope="session")
 def grown_run(smoke_run, tmp_path_factory) -> Path:
-    """A copy of the smoke run, grown by modes and learning rates, with its tables and exported models. Not to be changed."""
+    """A copy of the smoke run, grown by modes and learning rates, with its exported models. Not to be changed."""
 
     def grow(folder):
         shutil.copytree(smoke_run, folder)

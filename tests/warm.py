@@ -1,12 +1,14 @@
 """Commands of Python in a fork of a process that has imported what they begin with, which is most of their time."""
 
 import atexit
+import gc
 import json
 import os
 import runpy
 import subprocess
 import sys
 import tempfile
+import traceback
 from functools import cache
 from pathlib import Path
 
@@ -47,14 +49,26 @@ def _become(command, cwd, environment, out, error) -> None:
     os.environ.update(environment)
     sys.argv[:] = command
     sys.path[0] = str(Path(command[0]).parent)
-    runpy.run_path(command[0], run_name="__main__")
+    status = 0
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as ended:
+        status = ended.code
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # Without taking down all that was imported, which is slow.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
 
 
 if __name__ == "__main__":
     exec(sys.argv[1])
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if not child:
             _become(**json.loads(line))
-            break
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

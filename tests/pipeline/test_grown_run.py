@@ -42,7 +42,9 @@ def test_a_diverged_cell_is_a_result_and_is_never_chosen(grown_run):
 def test_a_mode_whose_cells_all_diverged_is_shown_as_such(grown_run):
     assert "Diverged: bitfit-head: 1 of 1 cell." in table(grown_run, "table1.md")
     for number in (1, 2, 3):
-        [row] = [line for line in table(grown_run, f"table{number}.md").splitlines() if line.startswith("| bitfit-head ")]
+        [row] = [
+            line for line in table(grown_run, f"table{number}.md").splitlines() if line.startswith("| bitfit-head ")
+        ]
         assert "diverged" in row
     test = json.loads((grown_run / CELLS / "bitfit-head" / "chosen" / "test.json").read_text())
     assert test["status"] == "diverged"

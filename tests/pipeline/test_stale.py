@@ -8,7 +8,6 @@ import pytest
 from conftest import snakemake
 from own_run import SNAKEFILE, USER, planned
 
-
 REPORTING = {"compare": 1, "tables": 1}
 TESTED_AGAIN = {"prepare": 1, "inputs": 1, "evaluate": 1, **REPORTING}
 EVERYTHING = {**TESTED_AGAIN, "prepare_training": 1, "finetune": 1, "select": 1}
