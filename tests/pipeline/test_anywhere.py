@@ -3,9 +3,8 @@
 import re
 
 import yaml
-from conftest import REPOSITORY, planned_jobs, snakemake, without_cost
+from conftest import REPOSITORY, planned_jobs, snakemake
 
-CELL = "results/smoke/cells/imdb/full/bs16_lr3e-4_seed0/metrics.json"
 RULES = (
     *("base_model", "prepare_training", "prepare", "inputs", "plan", "finetune", "select", "evaluate"),
     *("compare", "tables", "figures", "discuss", "report"),
@@ -25,15 +24,12 @@ use rule * from finegrid
 """
 
 
-def test_a_run_as_a_module_of_another_workflow(smoke_run, tmp_path):
+def test_as_a_module_of_another_workflow_all_is_planned(tmp_path):
     config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text(encoding="utf-8"))
     config |= {"modes": {"full": {}}, "learning_rates": ["3e-4"]}  # one cell
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=REPOSITORY / "Snakefile"), encoding="utf-8")
     assert planned_jobs(tmp_path, config="mine.yaml") == dict.fromkeys(RULES, 1)
-    done = snakemake(tmp_path, "cells", config="mine.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert without_cost(tmp_path / CELL) == without_cost(smoke_run / CELL)
 
 
 def test_lists_and_mappings_on_the_command_line(clone):

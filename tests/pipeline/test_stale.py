@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import snakemake
-from own_run import SNAKEFILE, USER, planned
+from own_run import USER, planned
 
 REPORTING = {"compare": 1, "tables": 1}
 TESTED_AGAIN = {"prepare": 1, "inputs": 1, "evaluate": 1, **REPORTING}
@@ -33,13 +32,6 @@ def test_a_copy_and_new_dates_make_nothing_stale(folder):
 def test_a_row_more_to_test_prepares_and_tests_again_but_trains_nothing(folder):
     add_row(folder / "v1" / "test.csv", "one more,1")
     assert planned(folder) == TESTED_AGAIN
-    metrics = next(folder.glob("results/own/cells/length/*/*/metrics.json"))
-    before = metrics.read_bytes()
-    done = snakemake(folder, *SNAKEFILE, "task_length", config="own.yaml")
-    assert done.returncode == 0, done.stderr
-    assert metrics.read_bytes() == before
-    assert '"rows": 13' in (folder / "results/own/data/length/stats.json").read_text()
-    assert planned(folder, "task_length") == {}
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
