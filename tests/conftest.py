@@ -120,7 +120,7 @@ def choose_another(mode_folder: Path) -> dict:
     chosen = json.loads((mode_folder / "chosen" / "test.json").read_text(encoding="utf-8"))["chosen"]
     for path in sorted(mode_folder.glob("*/metrics.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["cell"]["learning_rate"] != chosen["learning_rate"]:
+        if content["status"] == "ok" and content["cell"]["learning_rate"] != chosen["learning_rate"]:
             content["validation"]["last"]["score"] = 1.0
             return edit_result(path, validation=content["validation"])
     raise AssertionError(f"{mode_folder} has only the chosen cell")
@@ -165,10 +165,10 @@ def smoke_run(tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "smoke", lambda folder: run(*command, cwd=copy_pipeline(folder)))
 
 
-# What the smoke run grows by: some settings diverge, and so does each of one mode.
+# What the smoke run grows by: a setting that diverges, and a mode whose every setting does.
 GROWN_MODES = {
-    "full": {"learning_rates": ["3e-4", "1e30"]},
-    "bitfit": {"learning_rates": ["3e-4", "1e-3", "1e-2"]},
+    "full": {},
+    "bitfit": {"learning_rates": ["3e-4", "1e-3", "1e30"]},
     "bitfit-head": {"learning_rates": ["1e30"]},
 }
 

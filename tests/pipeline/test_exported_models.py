@@ -97,8 +97,8 @@ def test_the_card_has_the_scores_of_the_run(grown_run, mode):
     assert card.data.base_model == "bundled-bert-tiny"
     scores = {result.dataset_split: result.metric_value for result in card.data.eval_results}
     assert scores == {"validation": metrics.validation.last.score, "test": test}
-    for plan_cell in evaluation.plan.cells():
-        each = Metrics.read(plan_cell.folder(grown_run / RESULTS) / "metrics.json")
+    for path in (grown_run / CELLS / mode).glob("*/metrics.json"):
+        each = Metrics.read(path)
         if each.status == "diverged":
             continue
         (line,) = [line for line in card.text.splitlines() if f" {each.cell.learning_rate} |" in line]

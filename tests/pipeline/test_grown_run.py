@@ -8,10 +8,6 @@ from conftest import planned_jobs
 CELLS = "results/smoke/cells/imdb"
 
 
-def result(folder: Path, cell: str) -> dict:
-    return json.loads((folder / CELLS / cell / "metrics.json").read_text())
-
-
 def table(folder: Path, name: str) -> str:
     return (folder / "results/smoke/tables" / name).read_text()
 
@@ -21,22 +17,20 @@ def test_nothing_is_left_to_do(grown_run):
 
 
 def test_cells_that_were_there_stay_and_the_new_ones_are_compared(grown_run, smoke_run):
-    for cell in ("full/bs16_lr3e-4_seed0", "bitfit/bs16_lr3e-4_seed0", "bitfit/bs16_lr1e-3_seed0"):
-        path = Path(CELLS, cell, "metrics.json")
-        assert (grown_run / path).read_bytes() == (smoke_run / path).read_bytes()
-    assert result(grown_run, "bitfit/bs16_lr1e-2_seed0")["status"] == "ok"
+    for path in smoke_run.glob(f"{CELLS}/*/*/metrics.json"):
+        assert (grown_run / path.relative_to(smoke_run)).read_bytes() == path.read_bytes()
     assert len(table(grown_run, "grid.csv").splitlines()) == 1 + 2 + 3 + 1
     assert "| bitfit-head " in table(grown_run, "table2.md")
 
 
 def test_a_diverged_cell_is_a_result_and_is_never_chosen(grown_run):
-    metrics = result(grown_run, "full/bs16_lr1e30_seed0")
+    metrics = json.loads((grown_run / CELLS / "bitfit/bs16_lr1e30_seed0/metrics.json").read_text())
     assert metrics["status"] == "diverged"
     assert "last" not in metrics["validation"]
-    best = json.loads((grown_run / CELLS / "full" / "best.json").read_text())
-    assert best["chosen"]["learning_rate"] == "3e-4"
+    best = json.loads((grown_run / CELLS / "bitfit" / "best.json").read_text())
+    assert best["chosen"]["learning_rate"] in ("3e-4", "1e-3")
     assert best["diverged"] == 1
-    assert "Diverged: full: 1 of 2 cells." in table(grown_run, "table1.md")
+    assert "Diverged: bitfit: 1 of 3 cells." in table(grown_run, "table1.md")
 
 
 def test_a_mode_whose_cells_all_diverged_is_shown_as_such(grown_run):
