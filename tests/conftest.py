@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 from filelock import FileLock
 from hypothesis import settings
@@ -48,9 +49,11 @@ def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
     )
 
 
-def snakemake(folder, *arguments, config="config/smoke.yaml") -> subprocess.CompletedProcess:
-    """Run Snakemake on the smoke configuration in a copy of the repository."""
-    return run("snakemake", *arguments, "--cores", "2", "--configfile", config, cwd=folder)
+def snakemake(folder, *arguments, config="config/smoke.yaml", **environment) -> subprocess.CompletedProcess:
+    """Run Snakemake on a configuration in a copy of the repository."""
+    command = [Path(sys.executable).with_name("snakemake"), *arguments, "--cores", "2"]
+    command += ["--configfile", config] if config else []
+    return warm.run(warm.SNAKEMAKE, *command, cwd=folder, environment=active(**environment))
 
 
 def planned_jobs(folder, *arguments, config="config/smoke.yaml") -> dict[str, int]:
@@ -112,13 +115,24 @@ def edit_result(path: Path, **changes) -> dict:
     return content
 
 
+def choose_another(mode_folder: Path) -> dict:
+    """Give the best score to a cell of a mode that is not chosen; return its result."""
+    chosen = json.loads((mode_folder / "chosen" / "test.json").read_text(encoding="utf-8"))["chosen"]
+    for path in sorted(mode_folder.glob("*/metrics.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["status"] == "ok" and content["cell"]["learning_rate"] != chosen["learning_rate"]:
+            content["validation"]["last"]["score"] = 1.0
+            return edit_result(path, validation=content["validation"])
+    raise AssertionError(f"{mode_folder} has only the chosen cell")
+
+
 def copy_pipeline(folder: Path) -> Path:
     """Copy what a user's clone holds of the pipeline, without results."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in PIPELINE:
         source = REPOSITORY / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.egg-info"))
         else:
             shutil.copy2(source, folder / name)
     return folder
@@ -130,19 +144,53 @@ def clone(tmp_path) -> Path:
     return copy_pipeline(tmp_path / "clone")
 
 
-@pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory) -> Path:
-    """A copy of the pipeline in which the smoke configuration has run to its end. Not to be changed."""
+def made_once(tmp_path_factory, name: str, make) -> Path:
+    """Return a folder that `make(folder)` fills by a finished process, once for all test processes."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # of all workers: the first to come here makes the run
-    folder, told = shared / "smoke", shared / "smoke.txt"
-    with FileLock(shared / "smoke.lock"):
+        shared = shared.parent  # of all workers: the first to come here makes it
+    folder, told = shared / name, shared / f"{name}.txt"
+    with FileLock(shared / f"{name}.lock"):
         if not told.exists():
-            done = snakemake(copy_pipeline(folder))
+            done = make(folder)
             told.write_text("" if done.returncode == 0 else done.stdout + done.stderr)
     assert told.read_text() == ""
     return folder
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory) -> Path:
+    """A copy of the pipeline in which the smoke configuration has run to its end. Not to be changed."""
+    command = ("snakemake", "--cores", "2", "--configfile", "config/smoke.yaml")
+    return made_once(tmp_path_factory, "smoke", lambda folder: run(*command, cwd=copy_pipeline(folder)))
+
+
+# What the smoke run grows by: a setting that diverges, and a mode whose every setting does.
+GROWN_MODES = {
+    "full": {},
+    "bitfit": {"learning_rates": ["3e-4", "1e-3", "1e30"]},
+    "bitfit-head": {"learning_rates": ["1e30"]},
+}
+
+
+@pytest.fixture(scope="session")
+def grown_run(smoke_run, tmp_path_factory) -> Path:
+    """A copy of the smoke run, grown by modes and learning rates, with its exported models. Not to be changed."""
+
+    def grow(folder):
+        shutil.copytree(smoke_run, folder)
+        edit_config(folder, lambda config: config.update(modes=GROWN_MODES))
+        return snakemake(folder, "tables", "export")
+
+    return made_once(tmp_path_factory, "grown", grow)
+
+
+@pytest.fixture(scope="session")
+def own_run(tmp_path_factory) -> Path:
+    """A copy of the pipeline with a user's folder in it whose own run is finished. Not to be changed."""
+    from own_run import make_own_run
+
+    return made_once(tmp_path_factory, "own", make_own_run)
 
 
 @pytest.fixture
@@ -169,7 +217,12 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.line(line)
 
 
+# So that two processes begin with a run each that others share, and none waits for the other's.
+FIRST = ["test_own_files.py", "test_workflow.py", "test_stale.py", "test_exported_models.py"]
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
     for item in items:
         if item.path.is_relative_to(REPOSITORY / "tests" / "trials"):
             item.add_marker("trials")

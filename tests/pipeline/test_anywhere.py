@@ -1,12 +1,14 @@
-"""finegrid in any folder, as a module of another workflow, with settings from the command line, and in group jobs."""
+"""finegrid as a module of another workflow, with settings from the command line, and in group jobs."""
 
 import re
 
-import pytest
 import yaml
-from conftest import REPOSITORY, run, without_cost
+from conftest import REPOSITORY, planned_jobs, snakemake
 
-CELL = "results/smoke/cells/imdb/full/bs16_lr3e-4_seed0/metrics.json"
+RULES = (
+    *("base_model", "prepare_training", "prepare", "inputs", "plan", "finetune", "select", "evaluate"),
+    *("compare", "tables", "figures", "discuss", "report"),
+)
 MODULE = """\
 configfile: "mine.yaml"
 
@@ -22,60 +24,26 @@ use rule * from finegrid
 """
 
 
-@pytest.fixture
-def elsewhere(tmp_path):
-    """A folder of a user's own with a configuration that names a file of theirs."""
-    folder = tmp_path / "the user's folder"
-    folder.mkdir()
+def test_as_a_module_of_another_workflow_all_is_planned(tmp_path):
     config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text(encoding="utf-8"))
-    config |= {"modes": {"full": {}}, "learning_rates": ["3e-4"], "published": ["scores.yaml"]}  # one cell
-    (folder / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (folder / "scores.yaml").write_text(
-        "sources:\n  - {title: A friend, read: a letter, model: theirs, scores: "
-        "[{task: imdb, metric: accuracy, split: test, mode: full, value: 0.5}]}\n",
-        encoding="utf-8",
-    )
-    return folder
-
-
-def check_whole_run(folder, smoke_run) -> None:
-    assert without_cost(folder / CELL) == without_cost(smoke_run / CELL)
-    assert "A friend" in (folder / "results/smoke/tables/published.md").read_text(encoding="utf-8")
-    assert (folder / "results/smoke/report.html").exists()
-    entries = {path.name for path in folder.iterdir()} - {".snakemake", "Snakefile"}
-    assert entries == {"mine.yaml", "scores.yaml", "results"}
-
-
-def test_a_run_in_another_folder(elsewhere, smoke_run):
-    snakefile = REPOSITORY / "Snakefile"
-    arguments = ("-s", snakefile, "--directory", elsewhere, "--configfile", elsewhere / "mine.yaml")
-    done = run("snakemake", "--cores", "2", *arguments, cwd="/")
-    assert done.returncode == 0, done.stdout + done.stderr
-    check_whole_run(elsewhere, smoke_run)
-
-
-def test_a_run_as_a_module_of_another_workflow(elsewhere, smoke_run):
-    (elsewhere / "Snakefile").write_text(MODULE.format(snakefile=REPOSITORY / "Snakefile"), encoding="utf-8")
-    done = run("snakemake", "--cores", "2", cwd=elsewhere)
-    assert done.returncode == 0, done.stdout + done.stderr
-    check_whole_run(elsewhere, smoke_run)
+    config |= {"modes": {"full": {}}, "learning_rates": ["3e-4"]}  # one cell
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=REPOSITORY / "Snakefile"), encoding="utf-8")
+    assert planned_jobs(tmp_path, config="mine.yaml") == dict.fromkeys(RULES, 1)
 
 
 def test_lists_and_mappings_on_the_command_line(clone):
     settings = ("seeds=[0,1]", "batch_sizes=[8,16]", "training={epochs: 2, warmup: 0.1}")
-    arguments = ("--configfile", "config/smoke.yaml", "--config", *settings)
-    done = run("snakemake", "--dry-run", "--cores", "1", *arguments, cwd=clone)
+    done = snakemake(clone, "--dry-run", "--config", *settings)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^finetune +16$", done.stdout, re.MULTILINE)
     assert "batch size 8, learning rate 1e-3, seed 1" in done.stdout
 
 
-@pytest.mark.parametrize(("size", "expected"), [(3, [1, 3]), (16, [4])])
-def test_groups_are_as_large_as_one_says(clone, size, expected):
-    groups = ("--groups", "finetune=cells", "--group-components", f"cells={size}")
-    done = run("snakemake", "--dry-run", "--cores", "1", "--configfile", "config/smoke.yaml", *groups, cwd=clone)
+def test_groups_are_as_large_as_one_says(clone):
+    done = snakemake(clone, "--dry-run", "--groups", "finetune=cells", "--group-components", "cells=3")
     assert done.returncode == 0, done.stderr
-    assert sorted(group_sizes(done.stdout)) == expected
+    assert sorted(group_sizes(done.stdout)) == [1, 3]
 
 
 def group_sizes(text: str) -> list[int]:

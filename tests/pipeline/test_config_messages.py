@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import copy_pipeline, edit_config, planned_jobs, run, snakemake
+from conftest import copy_pipeline, edit_config, run, snakemake
 
 SMOKE = "config/smoke.yaml"
 
@@ -27,7 +27,7 @@ def test_snakemake_stops_with_the_line_that_names_key_value_and_what_is_allowed(
 @pytest.mark.parametrize("name", ["my.yaml", "config/config.yaml"])
 def test_a_key_that_stands_there_twice_is_told_which_snakemake_would_not_do(pipeline, name):
     (pipeline / name).write_text((pipeline / SMOKE).read_text() + "seeds: [1]\n")
-    done = run("snakemake", "--dry-run", *([] if name.startswith("config/") else ["--configfile", name]), cwd=pipeline)
+    done = snakemake(pipeline, "--dry-run", config=None if name.startswith("config/") else name)
     assert done.returncode != 0
     assert f"\n{name}: not YAML (line " in done.stdout
     assert "the key 'seeds' stands there twice, first in line " in done.stdout
@@ -40,11 +40,10 @@ def test_what_snakemake_cannot_read_at_all_is_told_by_progress(pipeline, content
     (pipeline / "broken.yaml").unlink(missing_ok=True)
     if content:
         (pipeline / "broken.yaml").write_text(content)
-    arguments = ["--configfile", "broken.yaml"]
-    done = run("snakemake", "--dry-run", *arguments, cwd=pipeline)
+    done = snakemake(pipeline, "--dry-run", config="broken.yaml")
     assert done.returncode != 0
     assert "not valid JSON or YAML" in done.stdout or "No such file or directory: 'broken.yaml'" in done.stdout
-    done = run(sys.executable, "scripts/progress.py", *arguments, cwd=pipeline)
+    done = run(sys.executable, "scripts/progress.py", "--configfile", "broken.yaml", cwd=pipeline)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("error: broken.yaml: ") and expected in line
@@ -58,10 +57,14 @@ def test_a_configuration_given_on_the_command_line_replaces_the_default(clone):
     assert "results/default" not in done.stdout
 
 
-def test_values_of_the_command_line_override_the_file(clone):
-    assert (
-        planned_jobs(clone, "--config", "seeds=[0, 1]", "learning_rates=[1e-3]", "training={epochs: 2}")["finetune"]
-        == 4
-    )
+def test_values_of_the_command_line_override_the_file_and_are_checked(clone):
     done = snakemake(clone, "--dry-run", "--config", "seeds=[0, 0]")
     assert "seeds: '0' is listed twice" in done.stdout
+
+
+def test_a_malformed_file_of_published_scores_stops_the_run_at_once(clone):
+    (clone / "own.yaml").write_text("sources: [{title: a, read: b, model: c, scores: [{task: imdb, value: 0.5}]}]")
+    edit_config(clone, lambda config: config.update(published=["own.yaml"]))
+    done = snakemake(clone, "--dry-run")
+    assert done.returncode != 0
+    assert "own.yaml: sources.0.scores.0: the key 'metric' is missing" in done.stdout + done.stderr

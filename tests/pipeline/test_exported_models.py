@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, edit_result, planned_jobs, snakemake
+from conftest import REPOSITORY, choose_another, planned_jobs
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, pipeline
@@ -26,16 +26,6 @@ EXPORT = f"{RESULTS}/export/imdb"
 TOLERANCE = 0.02
 
 
-@pytest.fixture(scope="module")
-def exported(smoke_run, tmp_path_factory) -> Path:
-    """A copy of the finished smoke run with its exported models. Not to be changed."""
-    folder = tmp_path_factory.mktemp("export") / "run"
-    shutil.copytree(smoke_run, folder)
-    done = snakemake(folder, "export")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
 def exported_cell(run_folder: Path, mode: str) -> Cell:
     return Cell.model_validate(read_json(run_folder / EXPORT / mode / "provenance.json", "cell"))
 
@@ -48,7 +38,7 @@ def validation_texts(run_folder: Path) -> list[str]:
     """Return the text of each row of the prepared validation split, found by its tokens."""
     tokenizer = AutoTokenizer.from_pretrained(run_folder / RESULTS / "base_model")
     drawn = Draw(**TASKS["imdb"]["validation_from_train"])
-    texts = [text[:500] for text in reviews.load_reviews(drawn)["validation"]["text"][:]]  # more than 16 tokens
+    texts = [text[:150] for text in reviews.load_reviews(drawn)["validation"]["text"][:]]  # more than 16 tokens
     ids = tokenizer(texts, truncation=True, max_length=16)["input_ids"]
     by_tokens = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
     split = load_file(run_folder / RESULTS / "data/imdb/validation.safetensors")
@@ -57,10 +47,10 @@ def validation_texts(run_folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["full", "bitfit"])
-def test_it_predicts_what_its_cell_predicted(exported, mode):
-    texts = validation_texts(exported)
-    stored = load_file(cell_folder(exported, mode) / "validation.safetensors")["logits"]
-    predict = pipeline("text-classification", model=str(exported / EXPORT / mode), truncation=True, device="cpu")
+def test_it_predicts_what_its_cell_predicted(grown_run, mode):
+    texts = validation_texts(grown_run)
+    stored = load_file(cell_folder(grown_run, mode) / "validation.safetensors")["logits"]
+    predict = pipeline("text-classification", model=str(grown_run / EXPORT / mode), truncation=True, device="cpu")
     answers = predict(texts, top_k=None, function_to_apply="none")
     logits = [[{a["label"]: a["score"] for a in answer}[name] for name in ("neg", "pos")] for answer in answers]
     assert len(logits) == len(stored) == 32
@@ -69,18 +59,18 @@ def test_it_predicts_what_its_cell_predicted(exported, mode):
     assert abs(np.roll(logits, 1, axis=0) - stored).max() > TOLERANCE  # another row's logits would not pass
 
 
-def test_the_readmes_lines_run(exported, monkeypatch, capsys):
+def test_the_readmes_lines_run(grown_run, monkeypatch, capsys):
     blocks = re.findall(
         r"^```python\n(.*?)^```", (REPOSITORY / "docs" / "running.md").read_text(), re.MULTILINE | re.DOTALL
     )
     (lines,) = [block for block in blocks if "results/default/export/" in block]
-    monkeypatch.chdir(exported)
+    monkeypatch.chdir(grown_run)
     exec(lines.replace("results/default/", f"{RESULTS}/"), {})
     assert re.match(r"\[\{'label': '(neg|pos)', 'score': 0\.\d+\}\]\n", capsys.readouterr().out)
 
 
-def test_the_folder_is_standard_whole_and_readable(exported):
-    folder = exported / EXPORT / "full"
+def test_the_folder_is_standard_whole_and_readable(grown_run):
+    folder = grown_run / EXPORT / "full"
     for name, sha256 in read_json(folder / "provenance.json", "files").items():
         check_sha256(folder / name, sha256)
         assert (folder / name).stat().st_mode & 0o044 == 0o044
@@ -90,7 +80,7 @@ def test_the_folder_is_standard_whole_and_readable(exported):
     assert config["architectures"] == ["BertForSequenceClassification"]
     tensors = load_file(folder / "model.safetensors")
     assert {str(tensor.dtype) for tensor in tensors.values()} == {"float32"}
-    trained = load_file(cell_folder(exported, "full") / "trained.safetensors")
+    trained = load_file(cell_folder(grown_run, "full") / "trained.safetensors")
     assert trained.keys() == tensors.keys()
     assert all((tensors[name] == trained[name]).all() for name in trained)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -98,34 +88,24 @@ def test_the_folder_is_standard_whole_and_readable(exported):
 
 
 @pytest.mark.parametrize("mode", ["full", "bitfit"])
-def test_the_card_has_the_scores_of_the_run(exported, mode):
-    cell = exported_cell(exported, mode)
-    metrics = Metrics.read(cell_folder(exported, mode) / "metrics.json")
-    evaluation = Evaluation.read(exported / CELLS / mode / "chosen/test.json")
+def test_the_card_has_the_scores_of_the_run(grown_run, mode):
+    cell = exported_cell(grown_run, mode)
+    metrics = Metrics.read(cell_folder(grown_run, mode) / "metrics.json")
+    evaluation = Evaluation.read(grown_run / CELLS / mode / "chosen/test.json")
     [test] = [each.scores["accuracy"] for each in evaluation.cells if each.seed == cell.seed]
-    card = ModelCard.load(exported / EXPORT / mode / "README.md")
+    card = ModelCard.load(grown_run / EXPORT / mode / "README.md")
     assert card.data.base_model == "bundled-bert-tiny"
     scores = {result.dataset_split: result.metric_value for result in card.data.eval_results}
     assert scores == {"validation": metrics.validation.last.score, "test": test}
-    for path in (exported / CELLS / mode).glob("*/metrics.json"):
+    for path in (grown_run / CELLS / mode).glob("*/metrics.json"):
         each = Metrics.read(path)
+        if each.status == "diverged":
+            continue
         (line,) = [line for line in card.text.splitlines() if f" {each.cell.learning_rate} |" in line]
         assert f"{each.validation.last.score:.3f}" in line
 
 
-def test_it_follows_the_choice(exported, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(exported, folder)
-    assert planned_jobs(folder, "export") == {}
-    chosen = read_json(folder / EXPORT / "full/provenance.json", "cell")
-    (other,) = [path for path in (folder / CELLS / "full").glob("*/metrics.json") if read_json(path, "cell") != chosen]
-    validation = read_json(other, "validation")
-    validation["last"]["score"] = 1.0
-    metrics = edit_result(other, validation=validation)
-    done = snakemake(folder, f"{EXPORT}/full")
-    assert done.returncode == 0, done.stderr
-    assert read_json(folder / EXPORT / "full/provenance.json", "cell") == metrics["cell"]
-    tensors, trained = (
-        load_file(path) for path in (folder / EXPORT / "full/model.safetensors", other.with_name("trained.safetensors"))
-    )
-    assert all((tensors[name] == trained[name]).all() for name in trained)
+def test_it_is_exported_again_where_the_choice_may_change(grown_run, tmp_path):
+    folder = shutil.copytree(grown_run, tmp_path / "run")
+    choose_another(folder / CELLS / "bitfit")
+    assert planned_jobs(folder, f"{EXPORT}/bitfit") == {"select": 1, "evaluate": 1, "export_model": 1}

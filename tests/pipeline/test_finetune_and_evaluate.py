@@ -1,12 +1,14 @@
 """finetune.py and evaluate.py, run by hand on a small model and a few rows."""
 
 import json
-import sys
+import os
+import shutil
 
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, run, without_cost
+import warm
+from conftest import REPOSITORY, damage, without_cost
 from safetensors.torch import load_file, save_file
 from tiny_models import save_base_model, tiny_split
 from transformers import AutoModelForSequenceClassification
@@ -70,14 +72,19 @@ def empty_split() -> Split:
     return Split(tokens, tokens.to(torch.uint8), torch.zeros(1, dtype=torch.int64), labels)
 
 
+def script(name, *arguments, folder):
+    path = REPOSITORY / "scripts" / name
+    return warm.run(warm.SCRIPTS, path, *arguments, cwd=folder, environment=dict(os.environ))
+
+
 def finetune(folder, cell, output):
     folders = ["--base-model", folder / "base_model", "--data", folder / "data", "--output", output]
-    return run(sys.executable, REPOSITORY / "scripts" / "finetune.py", cell, *folders, cwd=folder)
+    return script("finetune.py", cell, *folders, folder=folder)
 
 
 def evaluate(folder, best, output, data="data"):
     more = ["--results", folder, "--base-model", folder / "base_model", "--data", folder / data, "--output", output]
-    return run(sys.executable, REPOSITORY / "scripts" / "evaluate.py", best, *more, cwd=folder)
+    return script("evaluate.py", best, *more, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +128,19 @@ def test_a_metrics_json_trains_the_same_cell_again(results, tmp_path):
     done = finetune(results, path, tmp_path)
     assert done.returncode == 0, done.stderr
     assert without_cost(tmp_path / "metrics.json") == without_cost(path)
+    for name in ("validation.safetensors", "trained.safetensors"):
+        assert (tmp_path / name).read_bytes() == path.with_name(name).read_bytes()
+
+
+@pytest.mark.parametrize("damaged", ["data/train.safetensors", "base_model/model.safetensors"])
+def test_a_damaged_input_is_told_in_one_line(results, tmp_path, damaged):
+    for name in ("data", "base_model"):
+        shutil.copytree(results / name, tmp_path / name)
+    damage(tmp_path / damaged, "flip")
+    done = finetune(tmp_path, PLAN.cells()[0].folder(results) / "metrics.json", tmp_path / "cell")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / damaged}: sha256 is ") and done.stderr.count("\n") == 1
+    assert not (tmp_path / "cell" / "metrics.json").exists()
 
 
 def test_the_chosen_setting_is_tested_with_every_seed(results, tmp_path):

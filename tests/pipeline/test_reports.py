@@ -3,7 +3,7 @@
 import zipfile
 
 import pytest
-from conftest import edit, planned_jobs, run
+from conftest import edit, planned_jobs, snakemake
 
 
 def test_an_edit_of_its_style_remakes_the_page_only(finished):
@@ -14,7 +14,7 @@ def test_an_edit_of_its_style_remakes_the_page_only(finished):
 @pytest.mark.parametrize("name", ["own.html", "own.zip"])
 def test_snakemakes_own_report_is_made_without_network(finished, name):
     nowhere = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "HTTP", "HTTPS")}
-    done = run("snakemake", "--report", name, "--configfile", "config/smoke.yaml", cwd=finished, **nowhere)
+    done = snakemake(finished, "--report", name, **nowhere)
     assert done.returncode == 0, done.stderr
     if name.endswith(".zip"):
         with zipfile.ZipFile(finished / name) as archive:

@@ -1,14 +1,17 @@
-"""Pretraining the bundled model survives being killed."""
+"""Pretraining the bundled model: what it reads is what it says, and it survives being killed."""
 
 import json
 import signal
 import subprocess
 import sys
 
+import recipe as pretraining
 import yaml
 from conftest import REPOSITORY, run
 
 from finegrid.files import read_yaml
+from finegrid.modeling import bundled
+from finegrid.sealed import read_record
 
 SCRIPTS = REPOSITORY / "scripts" / "pretraining"
 SMALL = {"texts": 60, "steps": 9, "tokens_per_batch": 1024, "report_steps": 1}
@@ -19,6 +22,12 @@ def pretrain(folder, recipe) -> list[str]:
         *(sys.executable, str(SCRIPTS / "pretrain.py"), str(recipe)),
         *("--checkpoint", str(folder / "checkpoint.pt"), "--output", str(folder / "model")),
     ]
+
+
+def test_the_texts_of_the_checked_in_model_are_those_of_the_recipe():
+    provenance = read_record(pretraining.Provenance, bundled.FOLDER / "provenance.json")
+    limit = read_yaml(SCRIPTS / "recipe.yaml")["texts"]
+    assert provenance.texts == pretraining.read_texts(pretraining.load_package()[0], limit).stats
 
 
 def test_killed_pretraining_continues_to_the_same_model(tmp_path):

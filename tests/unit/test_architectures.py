@@ -241,6 +241,6 @@ def test_the_loss_of_one_output_is_transformers_regression_loss(base_model, kind
 @pytest.mark.parametrize("kind", ENGINES)
 def test_regression_learns(base_model, kind):
     model, split = load(base_model, mode_of("full"), num_labels=1), texts(labels=scores())
-    epochs = run_epochs(enable(kind, model, split, weight_decay=0), learning_rate=1e-2, weight_decay=0, epochs=20)
+    epochs = run_epochs(enable(kind, model, split, weight_decay=0), learning_rate=1e-2, weight_decay=0, epochs=10)
     losses = [loss for epoch in epochs for loss in epoch.losses]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])

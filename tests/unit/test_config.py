@@ -192,13 +192,10 @@ def test_objects_do_not_change():
     assert json.dumps(given) == before
 
 
-def test_the_configuration_is_quick_to_import():
-    # Snakemake imports it in every process that it starts, so nothing heavy may come with it.
+def test_nothing_heavy_is_imported_with_the_configuration():
+    # Snakemake imports it in every process that it starts.
     code = (
-        "import sys, time; start = time.process_time(); "
-        "import finegrid.config.resolve, finegrid.config.cell, finegrid.config.hub_files, finegrid.records; "
-        "print(time.process_time() - start, *sorted({'numpy', 'torch', 'pandas', 'transformers'} & sys.modules.keys()))"
+        "import sys, finegrid.config.resolve, finegrid.config.cell, finegrid.config.hub_files, finegrid.records; "
+        "print(*sorted({'numpy', 'torch', 'pandas', 'transformers'} & sys.modules.keys()))"
     )
-    seconds, *heavy = subprocess.check_output([sys.executable, "-c", code], text=True).split()
-    assert not heavy
-    assert float(seconds) < 0.25
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == []

@@ -66,7 +66,7 @@ def test_prepared_rows_are_the_texts(splits, tmp_path, monkeypatch):
         assert (stats.rows, sum(stats.labels.values())) == (rows, rows)
         assert abs(stats.labels["neg"] - rows / 2) <= 1  # the classes in proportion
         assert split.lengths.max() <= 16
-        encodings = tokenizer.encode_batch([text[:500] for text in splits[name]["text"]])  # more than 16 tokens
+        encodings = tokenizer.encode_batch([text[:150] for text in splits[name]["text"]])  # more than 16 tokens
         labels = {tuple(encoding.ids): label for encoding, label in zip(encodings, splits[name]["label"], strict=True)}
         for row in range(rows):
             tokens = split.input_ids[split.offsets[row] : split.offsets[row + 1]].tolist()

@@ -36,8 +36,8 @@ def base_model(tmp_path_factory):
     return save_base_model(tmp_path_factory.mktemp("base_model"))
 
 
-@pytest.mark.parametrize("tokens_at_once", [20, 10_000])  # a batch in two or three micro-batches, or whole
-@pytest.mark.parametrize("weight_decay", [0, 0.1])
+# A batch in two or three micro-batches, or whole.
+@pytest.mark.parametrize(("weight_decay", "tokens_at_once"), [(0, 20), (0.1, 10_000)])
 @pytest.mark.parametrize("mode", MODES_COMPARED)
 def test_both_engines_train_the_same(base_model, mode, weight_decay, tokens_at_once, monkeypatch):
     monkeypatch.setitem(micro_batches.TOKENS_AT_ONCE, "cpu", tokens_at_once)

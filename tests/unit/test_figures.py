@@ -224,7 +224,7 @@ def all_drawings(tasks):
 
 
 @pytest.mark.filterwarnings("error")  # as constrained layout warns where axes collapse
-@pytest.mark.parametrize("count", [1, 12, 45])
+@pytest.mark.parametrize("count", [1, 45])
 def test_however_many_modes_and_however_long_their_names_axes_stay_large_and_text_legible(count):
     modes = {f"{number}{LONG}"[:100]: [0.5 + number / 100, None, 0.4, 0.45] for number in range(count)}
     for figure, _, _ in all_drawings([make_task({"full": [0.8], **modes}, LONG, metric="mean_squared_error")]):

@@ -3,53 +3,49 @@
 import json
 import sys
 
+import torch
 from conftest import REPOSITORY, run
+from transformers import AutoModelForSequenceClassification, BertConfig
 
 HEAVY = ["scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor", "torch.distributed.fsdp"]
+SIZE = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+TEXTS = [[1, 2, 3], [4, 5, 0]]
 
-# What a cell does, from its imports to a step, or the same model by a plain import; prints logits and heavy modules.
+# What a cell does, from its imports to a step; prints logits and modules. Then what was hidden has to be found again.
 PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from contextlib import nullcontext
 import torch
 from finegrid.modeling.lean_transformers import lean
 torch.manual_seed(0)
-size = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
-with lean() if sys.argv[2] == "lean" else nullcontext():
+with lean():
     from transformers import AutoModelForSequenceClassification, BertConfig
-    model = AutoModelForSequenceClassification.from_config(BertConfig(**size)).eval()
-ids = torch.tensor([[1, 2, 3], [4, 5, 0]])
+    model = AutoModelForSequenceClassification.from_config(BertConfig(**json.loads(sys.argv[2]))).eval()
+ids = torch.tensor(json.loads(sys.argv[3]))
 logits = model(input_ids=ids, attention_mask=(ids != 0).long()).logits
-if sys.argv[2] == "lean":
-    from finegrid.training.optimiser import AdamW
-    optimiser = AdamW(list(model.parameters()), 0.0)
-    logits.sum().backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step(1e-3)
+from finegrid.training.optimiser import AdamW
+optimiser = AdamW(list(model.parameters()), 0.0)
+logits.sum().backward()
+torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+optimiser.step(1e-3)
 print(json.dumps([logits.tolist(), sorted(sys.modules)]))
+
+from finegrid.training.fast import unpadded
+import scipy.optimize, transformers.masking_utils
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist() == [2, 2]
+with transformers.masking_utils.TransformGetItemToIndex():
+    pass
+assert torch.distributed.is_available() and torch.compiler.disable.__module__ == "torch.compiler"
 """
 
 
-def test_a_lean_import_gives_the_same_model_without_what_is_heavy():
-    logits, modules = {}, {}
-    for kind in ("lean", "plain"):
-        done = run(sys.executable, "-c", PROGRAM, REPOSITORY / "scripts", kind, cwd=REPOSITORY)
-        assert done.returncode == 0, done.stderr
-        logits[kind], modules[kind] = json.loads(done.stdout)
-    assert logits["lean"] == logits["plain"]
-    assert not set(HEAVY) & set(modules["lean"])
-    assert set(HEAVY) & set(modules["plain"])  # else there is nothing left to avoid
-
-
-def test_what_was_hidden_is_found_again():
-    program = (
-        "import sys; sys.path.insert(0, 'scripts')\n"
-        "from finegrid.training.fast import unpadded\n"
-        "import torch, scipy.optimize, transformers.masking_utils\n"
-        "assert torch.compile(lambda x: x + 1, backend='eager')(torch.ones(2)).tolist() == [2, 2]\n"
-        "with transformers.masking_utils.TransformGetItemToIndex(): pass\n"
-        "assert torch.distributed.is_available() and torch.compiler.disable.__module__ == 'torch.compiler'\n"
-    )
-    done = run(sys.executable, "-c", program, cwd=REPOSITORY)
+def test_a_lean_import_gives_the_same_model_without_what_is_heavy_and_hides_nothing_afterwards():
+    arguments = (REPOSITORY / "scripts", json.dumps(SIZE), json.dumps(TEXTS))
+    done = run(sys.executable, "-c", PROGRAM, *arguments, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
+    logits, modules = json.loads(done.stdout)
+    assert not set(HEAVY) & set(modules)
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(BertConfig(**SIZE)).eval()
+    ids = torch.tensor(TEXTS)
+    assert logits == model(input_ids=ids, attention_mask=(ids != 0).long()).logits.tolist()

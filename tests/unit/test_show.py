@@ -1,5 +1,7 @@
 """What `make` prints at the end: golden, from a comparison written by hand."""
 
+import contextlib
+import io
 import sys
 
 import pytest
@@ -22,9 +24,12 @@ def printed(tmp_path_factory):
         (folder / "run" / "tables").mkdir(parents=True, exist_ok=True)
         for source, shown in (("tables.json", "tables/tables.json"), ("discussion.json", "discussion.json")):
             (folder / "run" / shown).write_bytes((written / source).read_bytes())
-        done = run(sys.executable, show.__file__, "run", cwd=folder, COLUMNS=columns)
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+            patch.chdir(folder)
+            patch.setenv("COLUMNS", columns)
+            patch.setattr(sys, "argv", ["show.py", "run"])
+            show.main()
+        return out.getvalue()
 
     show_run.folder = folder
     return show_run
