@@ -102,11 +102,12 @@ def merged(parts) -> dict:
     return {name: value for part in parts for name, value in part.items()}
 
 
-CONFIGS = st.fixed_dictionaries(
+MODELS = st.fixed_dictionaries({"source": st.sampled_from(["bundled", "random"])}) | st.just(
+    {"source": "hub", "repo": "owner/name"}
+)
+WITHOUT_MODELS = st.fixed_dictionaries(
     {
         "run": NAMES,
-        "model": st.fixed_dictionaries({"name": NAMES, "source": st.sampled_from(["bundled", "random"])})
-        | st.fixed_dictionaries({"name": NAMES, "source": st.just("hub"), "repo": st.just("owner/name")}),
         "tasks": st.tuples(
             TASKS, st.fixed_dictionaries({}, optional={"imdb": IMDB}), st.dictionaries(NAMES, own_tasks(), max_size=2)
         )
@@ -125,14 +126,38 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
+@st.composite
+def configs(draw) -> dict:
+    """A configuration with its models, of which the last may read the first one's data, and seeds that confirm."""
+    config = draw(WITHOUT_MODELS)
+    rates = st.dictionaries(st.sampled_from(sorted(config["modes"])), LEARNING_RATES, max_size=1)
+    models = draw(st.dictionaries(NAMES, MODELS, min_size=1, max_size=2))
+    first, *others = models
+    for name in others:
+        models[name] = {
+            **models[name],
+            **draw(st.sampled_from([{}, {"tokenizer": first}])),
+            "learning_rates": draw(rates),
+        }
+    seeds = draw(st.none() | lists(SEEDS.filter(lambda seed: seed not in config.get("seeds", [0])), by=int))
+    return {**config, "models": models, **({"confirm": {"seeds": seeds}} if seeds else {})}
+
+
+CONFIGS = configs()
+
+
 def check_grid(config: Config) -> None:
     """Check the cells of a configuration against each other and the rules."""
     cells = [cell for plan in plans(config) for cell in plan.cells()]
-    per_task = sum(len(mode.learning_rates) for mode in config.modes.values()) * len(config.batch_sizes)
-    assert len(cells) == len(config.tasks) * per_task * len(config.seeds)
+    rates = [
+        model.learning_rates.get(mode.name, mode.learning_rates)
+        for model in config.models.values()
+        for mode in config.modes.values()
+    ]
+    assert len(cells) == sum(map(len, rates)) * len(config.tasks) * len(config.batch_sizes) * len(config.seeds)
     folders = [cell.folder("results").as_posix() for cell in cells]
     assert len(set(folders)) == len(folders)
-    names = {"task": config.tasks, "mode": config.modes}
+    names = {"model": config.models, "task": config.tasks, "mode": config.modes}
     groups = CONSTRAINTS | {key: "|".join(map(re.escape, values)) for key, values in names.items()}
     form = "results/" + re.escape(CELL_FOLDER).replace(r"\{", "{").replace(r"\}", "}")
     pattern = form.format_map({key: f"(?P<{key}>{group})" for key, group in groups.items()})

@@ -4,8 +4,8 @@ from statistics import fmean, median, stdev
 
 from finegrid.config.cell import Plan
 from finegrid.config.definition import Mode, Task, Training
-from finegrid.config.model import Model
 from finegrid.config.metrics import METRICS
+from finegrid.config.model import Model
 from finegrid.evaluation.comparison import (
     CellScore,
     ChosenScore,
@@ -15,6 +15,7 @@ from finegrid.evaluation.comparison import (
     ModeComparison,
     Pair,
     SettingScore,
+    Shape,
     Spread,
     TaskComparison,
     Uncertainty,
@@ -53,7 +54,7 @@ def comparison(tasks: list[TaskComparison] | None = None, **fields) -> Compariso
         python="3.11", machine="x86_64", device="cpu", threads=1, dtype="bfloat16", batches="unpadded", torch="2.13.0"
     )
     tasks = [task()] if tasks is None else tasks
-    return Comparison(**{"run": "golden", "model": MODEL, "environments": (environment,), "tasks": tasks, **fields})
+    return Comparison(**{"run": "golden", "environments": (environment,), "tasks": tasks, **fields})
 
 
 ODD_NAME = "50%_of|{$x$}\\~^#&"
@@ -70,9 +71,40 @@ def odd() -> Comparison:
         task("stsb", [mode("full", 0.2), mode("bitfit", 0.1)], ["pearson", "spearman"], test="hidden"),
         task("error", [mode("full", 0.2), mode("bitfit", 0.3)], ["mean_squared_error"]),
         task("gone", [mode("full", None), mode("bitfit", 0.3)]),
-        changed(task("odd", modes, test="no test split"), "task.name", ODD_NAME),
+        renamed(task("odd", modes, test="no test split"), ODD_NAME),
     ]
     return comparison(tasks)
+
+
+def renamed(task: TaskComparison, name: str) -> TaskComparison:
+    """Return a task under a name that no configuration may have."""
+    return changed(changed(task, "task.name", name), "title", name)
+
+
+def of_model(task: TaskComparison, name: str, parameters: int, layers=2, width=128, **where) -> TaskComparison:
+    """Return a task as compared for another model, in a run of several; `where` are fields of Model."""
+    model = Model(**{"name": name, "source": "mirror" if where else "bundled", **where})
+    modes = [changed(changed(mode, "plan.model", model), "parameters", parameters) for mode in task.modes]
+    shape = Shape(layers=layers, width=width)
+    new = {"model": model, "title": f"{task.name}, {name}", "shape": shape, "modes": tuple(modes)}
+    return task.model_copy(update=new)
+
+
+def ladder() -> Comparison:
+    """Return three models of one series on one task, the largest first: bitfit keeps 60, 75 and 90 % of full's score.
+
+    With the largest model a third mode diverged; with the middle one it is as good as full fine-tuning.
+    """
+    rungs = []
+    for size, (layers, width, parameters, full, bitfit, third) in {
+        "mini": (4, 256, 11_171_074, 0.85, 0.765, None),
+        "tiny": (2, 128, 4_386_178, 0.8, 0.48, 0.7),
+        "small": (3, 192, 7_000_000, 0.8, 0.6, 0.8),
+    }.items():
+        modes = [mode("full", full), mode("bitfit", bitfit, trainable=(3072, 2)), mode("a_b", third)]
+        repo = f"google/bert_uncased_L-{layers}_H-{width}_A-{width // 64}"
+        rungs.append(of_model(task(modes=modes), size, parameters, layers, width, repo=repo))
+    return comparison(rungs)
 
 
 def settings_of(name: str, metrics, **fields) -> Task:
@@ -112,7 +144,10 @@ def task(name="imdb", modes=None, metrics=("accuracy",), test="read", **fields) 
         hidden=split(100 if test == "hidden" else 0, "none"),
     )
     made = TaskComparison(
+        model=MODEL,
         task=settings,
+        shape=Shape(layers=2, width=128),
+        title=name,
         data=DataStats(task=settings, source=DataSource(), splits=splits, duplicates=DUPLICATES),
         training=TRAINING,
         scores=settings.metrics,
@@ -205,6 +240,7 @@ def plan(mode: str, batch_sizes=(16,), learning_rates=("3e-4", "1e-3"), seeds=(0
         training=TRAINING,
         batch_sizes=batch_sizes,
         learning_rates=learning_rates,
+        learning_rates_key=f"modes.{mode}.learning_rates",
         seeds=tuple(seeds),
     )
 
@@ -281,7 +317,10 @@ def edge(mode: str, rates) -> Edge:
 
 def pair(ours: ModeComparison, theirs: ModeComparison, task: TaskComparison, noise=0.01) -> Pair:
     """Return the comparison of two modes on a task: within noise if they lie within it; of one seed, no verdict."""
-    delta = round(task.score(ours).mean - task.score(theirs).mean, 6)
+    scores = [task.score(mode).mean for mode in (ours, theirs)]
+    delta = round(scores[0] - scores[1], 6)
+    shared = METRICS[task.metric].higher_is_better and min(scores) > 0
+    share = round(scores[0] / scores[1], 6) if shared else None
     seeds, near = ours.plan.tested_seeds, abs(delta) < noise
     several, p = len(seeds) > 1, 0.4 if near else 0.0001
     tested = [McNemar(seed=seed, only_mode=12, only_against=80, p=p) for seed in seeds if task.metric == "accuracy"]
@@ -292,6 +331,8 @@ def pair(ours: ModeComparison, theirs: ModeComparison, task: TaskComparison, noi
         split="test" if task.tested else "validation",
         seeds=seeds,
         delta=delta,
+        share=share,
+        share_interval=(round(share - 2 * noise, 6), round(share + 2 * noise, 6)) if shared else None,
         uncertainty=Uncertainty(seeds=len(seeds), over_seeds=0.002 if several else None, over_rows=0.003),
         interval=(round(delta - noise, 6), round(delta + noise, 6)),
         p=p if several else None,

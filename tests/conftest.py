@@ -17,6 +17,10 @@ from hypothesis import settings
 from finegrid.files import fingerprint, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# The model of the smoke configuration, and where its run has what is of its model and its task.
+MODEL = "bundled-bert-tiny"
+BASE_MODEL = f"results/smoke/base_model/{MODEL}"
+DATA, CELLS, EXPORT = (f"results/smoke/{part}/{MODEL}/imdb" for part in ("data", "cells", "export"))
 PIPELINE = ("Snakefile", "README.md", "config", "models", "profiles", "scripts", "workflow")
 
 # What runs here runs as on a node without internet.

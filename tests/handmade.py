@@ -171,5 +171,6 @@ def make_run(folder: Path, hidden=NO_ROWS, confirming: dict[int, int | None] | N
         splits=SPLITS.model_copy(update={"hidden": hidden}),
         duplicates={"train": 0},
     )
-    write_json(folder / "data" / PLAN.task.name / "stats.json", as_json(data))
+    write_json(folder / "data" / PLAN.model.name / PLAN.task.name / "stats.json", as_json(data))
+    write_json(folder / "base_model" / PLAN.model.name / "config.json", {"num_hidden_layers": 2, "hidden_size": 128})
     return folder

@@ -6,10 +6,11 @@ from pathlib import Path
 from conftest import REPOSITORY, copy_pipeline, planned_jobs, snakemake
 
 USER = "the user's folder"
+OWN_MODEL = "mirrored"
 SNAKEFILE = ("-s", "../Snakefile")
 CONFIG = """
 run: own
-model: {name: mirrored, source: mirror, repo: me/tiny}
+models: {mirrored: {source: mirror, repo: me/tiny}}
 mirror: mirror
 published: [scores.yaml]
 tasks:
@@ -62,7 +63,7 @@ def write_user_folder(folder: Path) -> None:
 
 
 # All but figures and the report.
-TARGETS = ("tables", "results/own/submissions/bitfit-head", "results/own/inputs/length.html")
+TARGETS = ("tables", f"results/own/submissions/{OWN_MODEL}/bitfit-head", f"results/own/inputs/{OWN_MODEL}/length.html")
 
 
 def make_own_run(folder: Path):

@@ -62,8 +62,10 @@ def write_report_files(folder: Path, discussion=True) -> Path:
     write_json(folder / "figures" / "figures.json", [as_json(entry) for entry in entries])
     for radius, entry in enumerate(entries, 10):
         write_text(folder / "figures" / f"{entry.name}.svg", SVG.format(radius=radius))
-    write_json(folder / "inputs" / f"{TASK}.json", as_json(odd_inputs()))
-    page = gather(folder, {"run": "odd", "tasks": {TASK: {"classes": ["<i>", MARKUP]}}, "modes": {MODE: {}}})
+    inputs = folder / "inputs" / f"{TASK}.json"
+    write_json(inputs, as_json(odd_inputs()))
+    configuration = {"run": "odd", "tasks": {TASK: {"classes": ["<i>", MARKUP]}}, "modes": {MODE: {}}}
+    page = gather(folder, configuration, [inputs])
     write_text(folder / "report.html", html(page))
     return folder / "report.html"
 

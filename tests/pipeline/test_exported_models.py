@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, choose_another, planned_jobs
+from conftest import BASE_MODEL, CELLS, DATA, EXPORT, MODEL, REPOSITORY, choose_another, planned_jobs
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, pipeline
@@ -20,8 +20,6 @@ from finegrid.files import check_sha256, read_json
 from finegrid.records import Evaluation, Metrics
 
 RESULTS = "results/smoke"
-CELLS = f"{RESULTS}/cells/imdb"
-EXPORT = f"{RESULTS}/export/imdb"
 # bfloat16 keeps 8 bits: the stored logits come from its products, an exported model computes in float32.
 TOLERANCE = 0.02
 
@@ -36,12 +34,12 @@ def cell_folder(run_folder: Path, mode: str) -> Path:
 
 def validation_texts(run_folder: Path) -> list[str]:
     """Return the text of each row of the prepared validation split, found by its tokens."""
-    tokenizer = AutoTokenizer.from_pretrained(run_folder / RESULTS / "base_model")
+    tokenizer = AutoTokenizer.from_pretrained(run_folder / BASE_MODEL)
     drawn = Draw(**TASKS["imdb"]["validation_from_train"])
     texts = [text[:150] for text in reviews.load_reviews(drawn)["validation"]["text"][:]]  # more than 16 tokens
     ids = tokenizer(texts, truncation=True, max_length=16)["input_ids"]
     by_tokens = {tuple(row): text for row, text in zip(ids, texts, strict=True)}
-    split = load_file(run_folder / RESULTS / "data/imdb/validation.safetensors")
+    split = load_file(run_folder / DATA / "validation.safetensors")
     rows = itertools.pairwise(split["offsets"].tolist())
     return [by_tokens[tuple(split["input_ids"][start:end].tolist())] for start, end in rows]
 
@@ -94,7 +92,7 @@ def test_the_card_has_the_scores_of_the_run(grown_run, mode):
     evaluation = Evaluation.read(grown_run / CELLS / mode / "chosen/test.json")
     [test] = [each.scores["accuracy"] for each in evaluation.cells if each.seed == cell.seed]
     card = ModelCard.load(grown_run / EXPORT / mode / "README.md")
-    assert card.data.base_model == "bundled-bert-tiny"
+    assert card.data.base_model == MODEL
     scores = {result.dataset_split: result.metric_value for result in card.data.eval_results}
     assert scores == {"validation": metrics.validation.last.score, "test": test}
     for path in (grown_run / CELLS / mode).glob("*/metrics.json"):

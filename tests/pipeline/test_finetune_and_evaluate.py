@@ -37,6 +37,7 @@ PLAN = Plan.model_validate(
         "training": {"epochs": 2},
         "batch_sizes": [5],
         "learning_rates": ["1e-2"],
+        "learning_rates_key": "modes.full.learning_rates",
         "seeds": [0, 1],
     }
 )
@@ -200,7 +201,7 @@ def test_the_result_of_another_cell_is_refused(results, tmp_path):
     done = evaluate(results, tmp_path / "best.json", tmp_path / "test.json")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert f"metrics.json: is not of the cell that {tmp_path / 'best.json'} chose" in done.stderr
+    assert "metrics.json: cell.training.epochs is 2, this run has 3" in done.stderr
     assert not (tmp_path / "test.json").exists()
 
 

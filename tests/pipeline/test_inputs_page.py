@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+from conftest import BASE_MODEL, MODEL
 from transformers import AutoTokenizer
 
 from finegrid.config.definition import Draw
@@ -16,10 +17,10 @@ def shown_numbers(table: ElementTree.Element) -> dict[str, list[int]]:
 
 
 def test_the_page_of_a_run_shows_what_transformers_makes_of_the_texts(smoke_run):
-    folder = smoke_run / "results" / "smoke"
-    tokenizer = AutoTokenizer.from_pretrained(folder / "base_model")
-    page = ElementTree.fromstring((folder / "inputs" / "imdb.html").read_text(encoding="utf-8"))
-    assert (folder / "inputs" / "imdb.md").read_text(encoding="utf-8").startswith("# What the model reads: imdb\n")
+    folder = smoke_run / "results/smoke/inputs" / MODEL
+    tokenizer = AutoTokenizer.from_pretrained(smoke_run / BASE_MODEL)
+    page = ElementTree.fromstring((folder / "imdb.html").read_text(encoding="utf-8"))
+    assert (folder / "imdb.md").read_text(encoding="utf-8").startswith("# What the model reads: imdb\n")
     shown = list(map(shown_numbers, page.iter("table")))
     assert len(shown) == 2
     whole = reviews.load_reviews(Draw(**TASKS["imdb"]["validation_from_train"]))["train"]["text"][:]

@@ -3,7 +3,7 @@
 import zipfile
 
 import pytest
-from conftest import edit, planned_jobs, snakemake
+from conftest import MODEL, edit, planned_jobs, snakemake
 
 
 def test_an_edit_of_its_style_remakes_the_page_only(finished):
@@ -19,7 +19,7 @@ def test_snakemakes_own_report_is_made_without_network(finished, name):
     if name.endswith(".zip"):
         with zipfile.ZipFile(finished / name) as archive:
             inside = {archive.read(each) for each in archive.namelist()}
-        for page in ("report.html", "inputs/imdb.html"):
+        for page in ("report.html", f"inputs/{MODEL}/imdb.html"):
             assert (finished / "results/smoke" / page).read_bytes() in inside
     else:
         text = (finished / name).read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import CELLS
 from safetensors.numpy import load_file
 from scipy import stats
 
@@ -16,9 +17,9 @@ def comparison(smoke_run) -> Comparison:
     return read_record(Comparison, smoke_run / RESULTS / "comparison.json")
 
 
-def right(run_folder, task: str, mode: str) -> np.ndarray:
+def right(run_folder, mode: str) -> np.ndarray:
     """Return which rows of the test split the chosen setting's seeds have right: [seeds, rows]."""
-    predictions = load_file(run_folder / RESULTS / f"cells/{task}/{mode}/chosen/test.safetensors")
+    predictions = load_file(run_folder / CELLS / mode / "chosen/test.safetensors")
     return predictions["logits"].argmax(axis=-1) == predictions["labels"]
 
 
@@ -39,8 +40,8 @@ def test_every_mode_has_its_settings_and_cells(comparison, smoke_run):
 
 
 def test_test_scores_are_those_of_the_predictions(comparison, smoke_run):
-    for task, mode in comparison.rows():
-        score, found = mode.chosen.test["accuracy"], right(smoke_run, task.name, mode.name)
+    for _, mode in comparison.rows():
+        score, found = mode.chosen.test["accuracy"], right(smoke_run, mode.name)
         assert (score.n, score.interval_method) == (len(found), "Wilson")
         assert score.mean == pytest.approx(found.mean())
         rows = found.shape[1]
@@ -52,9 +53,9 @@ def test_pairs_are_compared_on_the_same_rows(comparison, smoke_run):
     for task in comparison.tasks:
         assert len(task.pairs) == len(task.modes) * (len(task.modes) - 1) // 2
         for pair in task.pairs:
-            ours, theirs = (right(smoke_run, task.name, mode) for mode in (pair.mode, pair.against))
+            ours, theirs = (right(smoke_run, mode) for mode in (pair.mode, pair.against))
             assert pair.delta == pytest.approx(ours.mean() - theirs.mean())
             assert pair.interval[0] <= pair.delta <= pair.interval[1]
-            for each, one, other in zip(pair.rows.per_seed, ours, theirs, strict=True):
+            for each, one, other in zip(pair.mcnemar, ours, theirs, strict=True):
                 assert each.only_mode == (one & ~other).sum()
                 assert each.only_against == (other & ~one).sum()

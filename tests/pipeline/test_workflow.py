@@ -5,6 +5,8 @@ import json
 import shutil
 
 from conftest import (
+    CELLS,
+    MODEL,
     REPOSITORY,
     edit,
     edit_config,
@@ -13,7 +15,6 @@ from conftest import (
     snakemake,
 )
 
-CELLS = "results/smoke/cells/imdb"
 # What a cell that joins a mode leads to.
 REPORTING = {"compare": 1, "tables": 1, "figures": 1, "discuss": 1, "report": 1}
 TWICE = {"plan": 2, "select": 2, "evaluate": 2}
@@ -118,7 +119,7 @@ def test_a_result_of_another_configuration_is_refused(finished):
     written = path.read_bytes()
     done = snakemake(finished)
     assert done.returncode != 0
-    log = (finished / "results/smoke/logs/cells/imdb/full/select.log").read_text()
+    log = (finished / f"results/smoke/logs/cells/{MODEL}/imdb/full/select.log").read_text()
     assert "bs16_lr3e-4_seed0/metrics.json: cell.training.epochs is 3, this run has 1" in log
     assert len(log.splitlines()) == 1
     assert path.read_bytes() == written

@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
-from conftest import REPOSITORY, run, without_cost
+from conftest import CELLS, REPOSITORY, run, without_cost
 
-CELL = "results/smoke/cells/imdb/full/bs16_lr3e-4_seed0/metrics.json"
+CELL = f"{CELLS}/full/bs16_lr3e-4_seed0/metrics.json"
 MODULE = """\
 configfile: "mine.yaml"
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from conftest import (
+    CELLS,
+    EXPORT,
+    MODEL,
     REPOSITORY,
     active,
     damage,
@@ -28,9 +31,8 @@ from finegrid.config.cell import Cell
 from finegrid.errors import InputError
 from finegrid.evaluation.results import read_metrics
 
-CELLS = "results/smoke/cells/imdb"
 CELL = f"{CELLS}/full/bs16_lr3e-4_seed0"
-EXPORTED = "results/smoke/export/imdb/full"
+EXPORTED = f"{EXPORT}/full"
 DISK_BYTES = 256 * 2**20
 # What a job that failed may leave: Snakemake's note of the time, and the cell's own sign that it was begun.
 NO_RESULTS = (".snakemake_timestamp", "progress.json")
@@ -209,7 +211,7 @@ def test_a_damaged_file_of_a_result_is_named_and_made_again(finished, record_tri
     result = without_cost(cell / "metrics.json")
     logs = finished / "results/smoke/logs"
     made = {"compare": (finished / "results/smoke/comparison.json", logs / "compare.log")}
-    made["evaluate"] = (chosen / "test.json", logs / "cells/imdb/full/evaluate.log")
+    made["evaluate"] = (chosen / "test.json", logs / f"cells/{MODEL}/imdb/full/evaluate.log")
     for path, rule in readers.items():
         output, log = made[rule]
         # Snakemake does not see the damage, as the file's time is that of before.

@@ -9,11 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import active, copy_pipeline, run, snakemake, without_cost
+from conftest import BASE_MODEL, CELLS, DATA, active, copy_pipeline, run, snakemake, without_cost
 from safetensors import safe_open
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml"]
-CELLS = "results/smoke/cells/imdb"
 KILLS = {"snakemake and its jobs": 12, "snakemake alone": 3, "a cell": 24}
 
 
@@ -71,7 +70,7 @@ def test_kills_at_random_moments(smoke_run, tmp_path, record_trials):
     cell, again = f"{CELLS}/full/bs16_lr3e-4_seed0", clone / "results" / "again"
     command = [
         *(sys.executable, "scripts/finetune.py", smoke_run / cell / "metrics.json", "--output", again),
-        *("--base-model", "results/smoke/base_model", "--data", "results/smoke/data/imdb"),
+        *("--base-model", BASE_MODEL, "--data", DATA),
     ]
     while kills["a cell"] < KILLS["a cell"]:
         kills["a cell"] += kill_within(command, clone, chance.uniform(0, 3.5), group=True)
@@ -140,7 +139,7 @@ def test_a_cell_out_of_memory_is_told_and_hides_nothing(clone):
     assert not (clone / CELLS / "full" / "best.json").exists()
     assert (clone / CELLS / "bitfit" / "best.json").exists()
     assert not (clone / "results/smoke/tables").exists()
-    told = "1 of 4 cells have no result, so nothing is compared:\n  results/smoke/cells/imdb/full/bs16_lr1e-3_seed0\n"
+    told = f"1 of 4 cells have no result, so nothing is compared:\n  {CELLS}/full/bs16_lr1e-3_seed0\n"
     assert told in done.stderr
     compared = snakemake(clone, "partial")
     assert compared.returncode == 0, compared.stderr
@@ -152,7 +151,7 @@ def test_a_cell_out_of_memory_is_told_and_hides_nothing(clone):
     assert "| bitfit " in (tables / "table2.md").read_text()
     assert "| full " not in (tables / "table2.md").read_text()
     assert "imdb,full,bundled-bert-tiny,16,1e-3,0,missing" in (tables / "grid.csv").read_text()
-    assert not list(clone.glob("results/smoke/cells/imdb/full/chosen/*"))
+    assert not list(clone.glob(f"{CELLS}/full/chosen/*"))
     script.write_text(text)
     done = snakemake(clone)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -29,7 +29,7 @@ def test_make_hands_on_the_name_of_a_configuration_as_it_is(name, tmp_path):
     python = program.with_name("python")
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    (tmp_path / name).write_text("model: x\nrun: 'odd' # in quotes, with a comment\n")
+    (tmp_path / name).write_text("models: x\nrun: 'odd' # in quotes, with a comment\n")
     (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")
     write_json(tmp_path / "results" / "odd" / "tables" / "tables.json", [])
     write_json(tmp_path / "results" / "odd" / "discussion.json", {"sections": [{"heading": "odd", "sentences": []}]})

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from conftest import edit_config, run
+from conftest import BASE_MODEL, DATA, edit_config, run
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import read_configfile, resolve_config
@@ -29,7 +29,7 @@ def test_a_cell_that_runs(finished):
     cell = plans(resolve_config(read_configfile(finished / CONFIG), CONFIG))[0].cells()[0]
     write_json(finished / "cell.json", {"cell": as_json(cell)})
     command = ["scripts/finetune.py", "cell.json", "--output", cell.folder("results/smoke")]
-    inputs = ["--base-model", "results/smoke/base_model", "--data", "results/smoke/data/imdb"]
+    inputs = ["--base-model", BASE_MODEL, "--data", DATA]
     with subprocess.Popen(
         [sys.executable, *command, *inputs], stdout=subprocess.PIPE, text=True, cwd=finished
     ) as process:

@@ -5,7 +5,7 @@ import shutil
 from importlib.metadata import version
 
 import pytest
-from conftest import REPOSITORY, active, run, snakemake
+from conftest import EXPORT, REPOSITORY, active, run, snakemake
 from documentation import blocks
 
 COMMANDS = list(dict.fromkeys(line for block in blocks("bash") for line in block.splitlines()))
@@ -111,7 +111,7 @@ def test_the_workflow_that_uses_finegrid_as_a_module(beside):
 
 
 def test_the_lines_that_use_an_exported_model(finished):
-    done = snakemake(finished, "results/smoke/export/imdb/full")
+    done = snakemake(finished, f"{EXPORT}/full")
     assert done.returncode == 0, done.stdout + done.stderr
     done = run(
         "python", "-c", python_block("import pipeline").replace("results/default", "results/smoke"), cwd=finished

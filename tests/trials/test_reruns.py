@@ -2,26 +2,25 @@
 
 import shutil
 
-from conftest import choose_another, damage, edit_config, error_lines, snakemake
-from own_run import SNAKEFILE, USER, planned
+from conftest import CELLS, DATA, EXPORT, MODEL, choose_another, damage, edit_config, error_lines, snakemake
+from own_run import OWN_MODEL, SNAKEFILE, USER, planned
 from safetensors.numpy import load_file
 
 from finegrid.files import read_json
 
-CELLS = "results/smoke/cells/imdb"
-EXPORTED = "results/smoke/export/imdb/bitfit"
+EXPORTED = f"{EXPORT}/bitfit"
 
 
 def test_a_row_more_to_test_is_tested_and_trains_nothing(own_run, tmp_path):
     folder = shutil.copytree(own_run, tmp_path / "run", symlinks=True) / USER
     with open(folder / "v1" / "test.csv", "a") as file:
         file.write("one more,1\n")
-    metrics = next(folder.glob("results/own/cells/length/*/*/metrics.json"))
+    metrics = next(folder.glob("results/own/cells/*/length/*/*/metrics.json"))
     before = metrics.read_bytes()
     done = snakemake(folder, *SNAKEFILE, "task_length", config="own.yaml")
     assert done.returncode == 0, done.stderr
     assert metrics.read_bytes() == before
-    assert '"rows": 13' in (folder / "results/own/data/length/stats.json").read_text()
+    assert '"rows": 13' in (folder / f"results/own/data/{OWN_MODEL}/length/stats.json").read_text()
     assert planned(folder, "task_length") == {}
 
 
@@ -51,13 +50,13 @@ def test_the_exported_model_follows_the_choice(grown_run, tmp_path):
 
 
 def test_a_damaged_input_stops_the_new_cell_and_spoils_nothing(finished):
-    damaged = "results/smoke/data/imdb/train.safetensors"
+    damaged = f"{DATA}/train.safetensors"
     before = {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")}
     damage(finished / damaged, "flip")
     edit_config(finished, lambda config: config["modes"].update(bitfit={"learning_rates": ["3e-4", "1e-3", "1e-2"]}))
     done = snakemake(finished, f"{CELLS}/bitfit/bs16_lr1e-2_seed0/metrics.json")
     assert done.returncode != 0
-    log = (finished / "results/smoke/logs" / "cells/imdb/bitfit/bs16_lr1e-2_seed0/finetune.log").read_text()
+    log = (finished / f"results/smoke/logs/cells/{MODEL}/imdb/bitfit/bs16_lr1e-2_seed0/finetune.log").read_text()
     (line,) = error_lines(log)
     assert f"{damaged}: sha256 is" in line
     assert {path: path.read_bytes() for path in finished.glob(f"{CELLS}/*/*/metrics.json")} == before

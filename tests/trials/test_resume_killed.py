@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import without_cost
+from conftest import BASE_MODEL, CELLS, DATA, without_cost
 
 from finegrid.config.definition import Training
 from finegrid.files import canonical_json
@@ -15,11 +15,11 @@ from finegrid.sealed import as_json
 
 @pytest.mark.parametrize("mode", ["full", "bitfit"])
 def test_a_killed_cell_continues(mode, finished, tmp_path):
-    metrics = Metrics.read(finished / f"results/smoke/cells/imdb/{mode}/bs16_lr3e-4_seed0/metrics.json")
+    metrics = Metrics.read(finished / f"{CELLS}/{mode}/bs16_lr3e-4_seed0/metrics.json")
     cell = canonical_json(as_json(metrics.cell.model_copy(update={"training": Training(epochs=12)})))
 
     def command(output):
-        folders = ["--base-model", "results/smoke/base_model", "--data", "results/smoke/data/imdb", "--output", output]
+        folders = ["--base-model", BASE_MODEL, "--data", DATA, "--output", output]
         return [sys.executable, "scripts/finetune.py", cell, *folders]
 
     undisturbed = subprocess.run(command(tmp_path / "whole"), cwd=finished, check=True, capture_output=True, text=True)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import active, copy_pipeline, run, without_cost
+from conftest import CELLS, active, copy_pipeline, run, without_cost
 from slurm_cluster import cluster, records, why_none
 
 pytestmark = pytest.mark.skipif(why_none() is not None, reason=str(why_none()))
@@ -50,7 +50,7 @@ def test_the_grid_runs_on_slurm_and_a_killed_job_is_tried_again(smoke_run, tmp_p
     asked = [(job["MinMemoryNode"].replace("3.91G", "4000M"), job["TimeLimit"]) for job in jobs]
     assert sorted(asked) == [("2000M", "01:00:00")] * (4 + 2) + [("4000M", "02:00:00")]
 
-    cells = sorted(path.relative_to(smoke_run) for path in smoke_run.glob("results/smoke/cells/*/*/*/metrics.json"))
+    cells = sorted(path.relative_to(smoke_run) for path in smoke_run.glob(f"{CELLS}/*/*/metrics.json"))
     assert len(cells) == 4
     for cell in cells:
         assert without_cost(clone / cell) == without_cost(smoke_run / cell)
@@ -74,7 +74,7 @@ def test_cells_share_a_job_and_its_gpu(tmp_path):
     assert all(re.search(r"gpu[:=]1", job["TresPerNode"]) for job in of_cells)
     assert len(jobs) - len(of_cells) == 2  # the test of each mode's chosen setting
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    assert len(list(clone.glob("results/smoke/cells/imdb/*/*/metrics.json"))) == 4
+    assert len(list(clone.glob(f"{CELLS}/*/*/metrics.json"))) == 4
     assert (clone / "results/smoke/report.html").exists()
 
 

@@ -1,10 +1,12 @@
 # What the rules share: the plans of the grid, the folders, the commands.
+import json
 import shlex
 from functools import cache
 
 from snakemake.settings.types import DeploymentMethod
 
 from finegrid.code_hash import code_hash
+from finegrid.config import limits
 from finegrid.config.cell import CELL_FOLDER, CHOSEN_FOLDER, CONFIRM_FOLDER, MODE_FOLDER, plans
 from finegrid.config.definition import SPLITS
 from finegrid.config.hub_files import hub_files
@@ -113,6 +115,40 @@ def installed_trackers(wildcards):
     from finegrid.reporting.tracking import installed
 
     return installed()
+
+
+@cache
+def model_size(config, weights):
+    """Read the size of a base model; Snakemake asks again where it is not made yet."""
+    return limits.size_of(json.loads(Path(config).read_text()), os.path.getsize(weights) // 4)
+
+
+@cache
+def training_data(stats):
+    """Read how many tokens the training split has, and the longest text."""
+    known = json.loads(Path(stats).read_text())
+    return known["tokens"], known["length"]["longest"]
+
+
+def cell_memory_mb(wildcards, input):
+    """Return the memory that a cell asks for, at any batch size of the grid: that of a confirmation is not known yet."""
+    given = CONFIG.models[wildcards.model].memory_mb
+    size, (_, longest) = model_size(input.config, input.model), training_data(input.train_stats)
+    largest = int(getattr(wildcards, "batch_size", max(CONFIG.batch_sizes)))
+    return given or max(2000, limits.memory_mb(size, largest, longest))
+
+
+def testing_memory_mb(wildcards, input):
+    """Return the memory that testing asks for: texts go through the model a few at a time, without gradients."""
+    longest = CONFIG.tasks[wildcards.task].max_length
+    return max(2000, limits.memory_mb(model_size(input.config, input.model), 1, longest))
+
+
+def cell_minutes(wildcards, input):
+    """Return the time limit of a cell."""
+    given = CONFIG.models[wildcards.model].minutes
+    size, (tokens, longest) = model_size(input.config, input.model), training_data(input.train_stats)
+    return given or limits.minutes(size, tokens * CONFIG.training.epochs, longest)
 
 
 # What goes in is identified by its sha256, not by its date: the users' own files are `ancient`, and the hash of what

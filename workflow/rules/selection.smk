@@ -47,6 +47,7 @@ use rule finetune as confirm with:
         *rules.base_model.output,
         best=rules.select.output.best,
         model=rules.base_model.output.model,
+        config=rules.base_model.output.config,
         train=data_of("train.safetensors"),
         train_stats=data_of("train.json"),
         validation=data_of("validation.safetensors"),
@@ -80,6 +81,7 @@ rule evaluate:
         validation=lambda wildcards: tested_files("validation.safetensors", plan_of(wildcards)),
         trained=lambda wildcards: tested_files("trained.safetensors", plan_of(wildcards)),
         model=rules.base_model.output.model,
+        config=rules.base_model.output.config,
         test=data_of("test.safetensors"),
         test_stats=data_of("test.json"),
         hidden=data_of("hidden.safetensors"),
@@ -93,7 +95,7 @@ rule evaluate:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, input: testing_memory_mb(wildcards, input),
         runtime="1h",
     params:
         command=run_script("evaluate"),

@@ -5,6 +5,7 @@ rule finetune:
     input:
         *rules.base_model.output,
         model=rules.base_model.output.model,
+        config=rules.base_model.output.config,
         train=data_of("train.safetensors"),
         train_stats=data_of("train.json"),
         validation=data_of("validation.safetensors"),
@@ -21,10 +22,10 @@ rule finetune:
         "../envs/train.yaml"
     threads: 1
     resources:
-        # Measured: 0.5 GB at 16 x 128 tokens, 1 GB at 64 x 512; larger batches go through in micro-batches. A job that
-        # is tried again gets more of both, and goes on after the last epoch that it finished.
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        # By the size of the model and the length of the texts. A job that is tried again gets more of both, and goes on
+        # after the last epoch that it finished.
+        mem_mb=lambda wildcards, input, attempt: cell_memory_mb(wildcards, input) * attempt,
+        runtime=lambda wildcards, input, attempt: cell_minutes(wildcards, input) * attempt,
         # No limit unless one is set: `--resources cells_at_once=4` for as many cells side by side on one GPU.
         cells_at_once=1,
     params:

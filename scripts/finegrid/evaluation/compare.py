@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from finegrid.config.cell import MODE_FOLDER, Plan
+from finegrid.config.limits import size_of
 from finegrid.config.metrics import METRICS
 from finegrid.errors import InputError
 from finegrid.evaluation import statistics
@@ -85,16 +86,9 @@ def read_plan(run_folder, model: str, task: str, mode: str) -> Plan:
 
 
 def read_shape(run_folder, model: str) -> Shape:
-    """Read the size of a model from its configuration, whose keys have other names in some architectures."""
-    config = read_json(Path(run_folder, "base_model", model, "config.json"))
-
-    def first(*keys: str) -> int | None:
-        return next((config[key] for key in keys if isinstance(config.get(key), int)), None)
-
-    return Shape(
-        layers=first("num_hidden_layers", "n_layers", "n_layer", "num_layers"),
-        width=first("hidden_size", "d_model", "dim", "n_embd"),
-    )
+    """Read the layers and the width of a model from its configuration."""
+    size = size_of(read_json(Path(run_folder, "base_model", model, "config.json")), parameters=0)
+    return Shape(layers=size.layers, width=size.width)
 
 
 def missing_cells(run_folder, plan: Plan) -> MissingCells | None:
