@@ -77,7 +77,7 @@ def why_not(mode: ModeResults) -> str:
 def diverged_card(mode: ModeResults) -> str:
     """Return the README.md of a folder without a model."""
     plan = mode.plan
-    heading = "# No model: {1} on {0} diverged\n\n".format(*map(escape, plan.key))
+    heading = "# No model: {2} on {1} diverged\n\n".format(*map(escape, plan.key))
     if mode.chosen:
         diverged = [metrics.cell.seed for metrics in mode.tested if metrics.status == "diverged"]
         return heading + (

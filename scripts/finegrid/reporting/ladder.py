@@ -8,8 +8,7 @@ from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, Tas
 from finegrid.evaluation.metrics import display_name
 from finegrid.reporting import footnotes
 from finegrid.reporting.answer import listed
-from finegrid.reporting.layout import Table
-from finegrid.reporting.score_tables import bounds, interval
+from finegrid.reporting.layout import Table, bounds, interval
 from finegrid.reporting.sentences import Section, Sentence, sentence
 
 FEW = 3  # models, which are points and not a trend

@@ -12,7 +12,7 @@ from finegrid.files import write_text
 from finegrid.reporting.markdown import escape
 
 # Columns of names: left-aligned even where a name begins with a digit, and escaped in Markdown.
-NAMES = ("task", "mode", "against", "source")
+NAMES = ("model", "task", "mode", "against", "source")
 
 
 class Table(NamedTuple):
@@ -71,6 +71,16 @@ def cell_text(value) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+
+
+def interval(limits: tuple[float, float]) -> str:
+    """Format an interval for display."""
+    return f"[{limits[0]:.3f}, {limits[1]:.3f}]"
+
+
+def bounds(limits: tuple[float, float], name: str) -> dict[str, float]:
+    """Return an interval as two columns of a CSV row."""
+    return {f"{name}_low": limits[0], f"{name}_high": limits[1]}
 
 
 def markdown(table: Table) -> str:

@@ -12,7 +12,7 @@ from finegrid.evaluation.comparison import (
 )
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.reporting import footnotes
-from finegrid.reporting.layout import Table
+from finegrid.reporting.layout import Table, bounds, interval
 
 
 def names(comparison: Comparison, task: TaskComparison, mode: ModeComparison, metric: str | None = None) -> dict:
@@ -108,16 +108,6 @@ def test_score(score: IntervalSpread | None, missing: str) -> dict:
         return {"seeds": None, "mean": missing, "95% interval": None}
     columns = {"seeds": score.n, "mean": score.mean, **({"sd": score.sd} if score.n > 1 else {})}
     return {**columns, "95% interval": interval(score.interval)}
-
-
-def interval(limits: tuple[float, float]) -> str:
-    """Format an interval for display."""
-    return f"[{limits[0]:.3f}, {limits[1]:.3f}]"
-
-
-def bounds(limits: tuple[float, float], name: str) -> dict[str, float]:
-    """Return an interval as two columns of a CSV row."""
-    return {f"{name}_low": limits[0], f"{name}_high": limits[1]}
 
 
 def difference(pair: Pair) -> str:
