@@ -44,6 +44,8 @@ class _About(Record):
     address: Line | None = None  # its URL
     read: Line  # where in it the scores are
     model: Line  # the pretrained model
+    layers: whole_number("how many layers the model has: a whole number, 1 or more", ge=1) | None = None
+    width: whole_number("the model's hidden size: a whole number, 1 or more", ge=1) | None = None
     protocol: Line | None = None  # data, lengths, epochs, seeds
 
 
@@ -79,5 +81,15 @@ def read_published(paths) -> list[PublishedScore]:
 
 
 def rows_for(scores: list[PublishedScore], task: TaskComparison) -> list[PublishedScore]:
-    """Return the published scores of a task, in the metrics that it reports."""
-    return [score for score in scores if score.task == task.name and score.metric in task.scores]
+    """Return the published scores of a task, in the metrics that it reports, by models of the size of its own.
+
+    Where a source does not say the size of its model, its scores stand beside any.
+    """
+    return [
+        score
+        for score in scores
+        if score.task == task.name
+        and score.metric in task.scores
+        and score.layers in (None, task.shape.layers)
+        and score.width in (None, task.shape.width)
+    ]
