@@ -11,6 +11,7 @@ from pathlib import Path
 from finegrid import errors
 from finegrid.config.model import Model
 from finegrid.data.content import MODEL_SOURCES, model_files, record
+from finegrid.data.tokenizer import SETTINGS, TOKENIZER, longest_text, read_tokenizer
 from finegrid.errors import InputError
 from finegrid.files import make_folder, parse_json, read_json
 from finegrid.modeling.bundled import make_bundled_model, make_random_model
@@ -41,13 +42,23 @@ def main() -> None:
 
 
 def check_same_tokenizer(folder: Path, other: Path, name: str) -> None:
-    """Raise InputError unless two model folders have the same tokenizer, whatever their paddings and cuts."""
+    """Raise InputError unless what is tokenised for the model in `other` is what would be for that in `folder`.
 
-    def tokenizer(where: Path) -> dict:
-        return {**read_json(where / "tokenizer.json"), "padding": None, "truncation": None}
+    Paddings and cuts in tokenizer.json may differ: neither is used.
+    """
+
+    def tokenizer(where: Path) -> tuple:
+        settings = read_json(where / SETTINGS)
+        used = settings.get("split_special_tokens", False), settings.get("truncation_side", "right")
+        return {**read_json(where / TOKENIZER), "padding": None, "truncation": None}, used, read_tokenizer(where).types
 
     if tokenizer(folder) != tokenizer(other):
         raise InputError(f"models.{name}.tokenizer: its tokenizer is not that of {other.name}; leave the key out")
+    ours, theirs = (longest_text(read_json(where / "config.json")) for where in (folder, other))
+    if ours < theirs:
+        raise InputError(
+            f"models.{name}.tokenizer: it takes texts of {ours} tokens, {other.name} longer ones; leave the key out"
+        )
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -109,8 +109,8 @@ def render(found: Survey, now: float) -> str:
 def time_left(found: Survey) -> str:
     """Return about how long the rest takes, in words, if as many cells run at once as now.
 
-    A cell is expected to take as long as the finished ones of its task, mode and batch size did on average or, without
-    one, as all of them did.
+    A cell is expected to take as long as the finished ones of its model, task, mode and batch size did on average or,
+    without one, as all of them did.
     """
     seconds: dict[tuple, list[float]] = {}
     for metrics in found.done:
@@ -129,9 +129,9 @@ def time_left(found: Survey) -> str:
     return f"about {duration(left / at_once)}, {at_once} cell{'s' if at_once > 1 else ''} at a time"
 
 
-def kind_of(cell: Cell) -> tuple[str, str, int]:
+def kind_of(cell: Cell) -> tuple[str, str, str, int]:
     """Return what most of a cell's training time depends on."""
-    return cell.task.name, cell.mode.name, cell.batch_size
+    return cell.model.name, cell.task.name, cell.mode.name, cell.batch_size
 
 
 def row(progress: Progress, now: float) -> dict[str, str]:

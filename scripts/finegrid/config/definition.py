@@ -273,9 +273,10 @@ class Config(Record):
                     raise problem(f"{mode!r} is no mode of this run: {modes}", f"models.{name}.learning_rates")
             shared = self.models.get(model.tokenizer) if model.tokenizer else None
             if model.tokenizer and (shared is None or shared is model or shared.tokenizer):
-                others = ", ".join(other for other, each in self.models.items() if other != name and not each.tokenizer)
+                others = [other for other, each in self.models.items() if other != name and not each.tokenizer]
+                expected = f"expected one of: {', '.join(others)}" if others else "this run has none"
                 raise problem(
-                    f"{model.tokenizer!r} is not another model with a tokenizer of its own; expected one of: {others}",
+                    f"{model.tokenizer!r} is not another model with a tokenizer of its own; {expected}",
                     f"models.{name}.tokenizer",
                 )
         return self

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from finegrid.config.data_files import find_files, split_files
 from finegrid.config.definition import SOURCES, SPLITS, Config, GridMode, Task
 from finegrid.config.hub_files import is_inside
-from finegrid.config.model import model_folder
+from finegrid.config.model import GridModel, model_folder
 from finegrid.config.modes import EVERYTHING, HEAD, MODES
 from finegrid.config.tasks import BUNDLED, TASKS, VALIDATION_FROM_TRAIN
 from finegrid.config.types import short_repr
@@ -78,10 +78,16 @@ def _models(given):
     """Return models with their names, which are those under which the configuration lists them."""
     if not isinstance(given, dict):
         return given
-    for name, model in given.items():
-        if isinstance(model, dict) and "name" in model:
-            raise InputError(f"models.{_short(str(name))}: unknown key 'name'; the name is {_short(str(name))!r}")
-    return {name: {**model, "name": name} if isinstance(model, dict) else model for name, model in given.items()}
+    return {name: _model(name, model) if isinstance(model, dict) else model for name, model in given.items()}
+
+
+def _model(name, given: dict) -> dict:
+    allowed = [field for field in GridModel.model_fields if field != "name"]
+    for unknown in given:
+        if unknown not in allowed:
+            key = f"models.{_short(str(name))}"
+            raise InputError(f"{key}: unknown key {short_repr(unknown)}; allowed: {', '.join(allowed)}")
+    return {**given, "name": name}
 
 
 def _tasks(given):

@@ -138,19 +138,19 @@ def of_mode(where: str, mode: str, models: list[TaskComparison]) -> list[Sentenc
             large=large.model.name,
             large_size=size(large),
         ),
-        trend(mode, [pair.share for _, pair in found]),
+        trend([pair.share for _, pair in found]),
     ]
 
 
-def trend(mode: str, shares: list[float]) -> Sentence:
+def trend(shares: list[float]) -> Sentence:
     """Say whether shares grow with size, as strongly as the number of models allows."""
     count = len(shares)
     if count < FEW:
         return sentence("{count} models are {count} points, not a trend.", count=count)
-    ups = sum(after > before for before, after in pairwise(shares))
+    signs = {(after > before) - (after < before) for before, after in pairwise(shares)}
     chance = 1 / math.factorial(count)
-    if ups in (0, count - 1):
-        direction = "grows" if ups else "shrinks"
+    if signs in ({1}, {-1}):
+        direction = "grows" if signs == {1} else "shrinks"
         return sentence(
             f"The share {direction} from each model to the next larger one; of {{count}} models an order by size comes "
             "about by chance with a probability of {chance:.3f}.",

@@ -34,7 +34,7 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
         axes.axhline(100, color="black", linewidth=1.2, linestyle="--", zorder=1)
         sizes = sorted({parameters for found in modes.values() for parameters, _ in found})
         axes.set(xscale="log", xlabel="parameters of the model", ylabel="% of full fine-tuning's score")
-        axes.set_xticks(sizes, [short_count(round(parameters, -5)) for parameters in sizes])
+        axes.set_xticks(sizes, [short_count(float(f"{parameters:.2g}")) for parameters in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(x=0.15)
         axes.set_title(style.wrapped(name, 30))
