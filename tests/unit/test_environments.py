@@ -72,7 +72,7 @@ def test_every_script_of_a_rule_has_an_environment():
 def test_an_environment_has_what_its_scripts_import(name):
     files = set().union(*(_modules(SCRIPTS / f"{script}.py") for script in scripts_by_environment()[name]))
     files |= {SCRIPTS / "finegrid" / "config" / f"{module}.py" for module in ("definition", "types", "resolve")}
-    modules = set().union(*map(imported, files)) - sys.stdlib_module_names - {"finegrid"}
+    modules = set().union(*map(imported, files)) - sys.stdlib_module_names - {"finegrid", "finetune"}
     distributions = packages_distributions()
     needed = {re.sub(r"[-_.]+", "-", distributions[module][0]).lower() for module in modules} - COME_ALONG
     assert environment(name).keys() - {"python"} - NOT_IMPORTED[name] == needed
