@@ -155,7 +155,9 @@ def useful_work(config: Config, folder: str) -> dict:
     """
     tokens = flops = 0
     for plan in plans(config):
-        split, _ = load_split(Path(folder, "results", config.run, "data", plan.task.name), "train")
+        split, _ = load_split(
+            Path(folder, "results", config.run, "data", config.tokenizer_of(plan.model.name), plan.task.name), "train"
+        )
         lengths = split.lengths
         passes = len(plan.cells()) * config.training.epochs
         of_weights = 3 if plan.mode.train == tuple(EVERYTHING) else 2

@@ -15,9 +15,12 @@ FILES = {
     "evaluate": ["test.json", "validation.safetensors", "test.safetensors", "hidden.safetensors"],
 }
 
+# What the rules themselves read: of config.json nothing, of train.json the tokens.
+READ_BY_RULES = '{"tokens": 1, "length": {"longest": 1}}'
+
 if __name__ == "__main__":
     output = Path(sys.argv[sys.argv.index("--output") + 1])
     folder = output.parent if output.suffix == ".json" else output
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES[Path(sys.argv[0]).stem]:
-        (folder / name).write_text("")
+        (folder / name).write_text(READ_BY_RULES)

@@ -60,7 +60,7 @@ def write_grid(path: Path, cells: int) -> None:
     """Write the configuration of a grid: 100 cells for each seed, so `cells` is a multiple of that."""
     config = {
         "run": path.stem,
-        "model": {"name": "none", "source": "bundled"},
+        "models": {"none": {"source": "bundled"}},
         "tasks": {"imdb": {"source": "bundled", "max_length": 8}},
         "modes": {"full": {}, "bitfit": {}, "bitfit-head": {}, "linear-probe": {}, "layernorm": {}},
         "batch_sizes": [8, 16, 32, 64, 128],

@@ -169,21 +169,32 @@ def smoke_run(tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "smoke", lambda folder: run(*command, cwd=copy_pipeline(folder)))
 
 
-# What the smoke run grows by: a setting that diverges, and a mode whose every setting does.
-GROWN_MODES = {
-    "full": {},
-    "bitfit": {"learning_rates": ["3e-4", "1e-3", "1e30"]},
-    "bitfit-head": {"learning_rates": ["1e30"]},
+# What the smoke run grows by: a setting that diverges, a mode whose every setting does, a model with few cells, of which
+# two diverge, and seeds that confirm.
+GROWN = {
+    "models": {
+        MODEL: {"source": "bundled"},
+        "untrained": {
+            **{"source": "random", "tokenizer": MODEL},
+            "learning_rates": {"full": ["1e-3"], "bitfit": ["1e30"]},
+        },
+    },
+    "modes": {
+        "full": {},
+        "bitfit": {"learning_rates": ["3e-4", "1e-3", "1e30"]},
+        "bitfit-head": {"learning_rates": ["1e30"]},
+    },
+    "confirm": {"seeds": [1, 2]},
 }
 
 
 @pytest.fixture(scope="session")
 def grown_run(smoke_run, tmp_path_factory) -> Path:
-    """A copy of the smoke run, grown by modes and learning rates, with its exported models. Not to be changed."""
+    """A copy of the smoke run, grown by all of that, with its exported models. Not to be changed."""
 
     def grow(folder):
         shutil.copytree(smoke_run, folder)
-        edit_config(folder, lambda config: config.update(modes=GROWN_MODES))
+        edit_config(folder, lambda config: config.update(GROWN))
         return snakemake(folder, "tables", "export")
 
     return made_once(tmp_path_factory, "grown", grow)

@@ -108,7 +108,7 @@ def wrong_rows(metrics: Metrics) -> int:
 
 
 def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROWS, confirmations=()) -> None:
-    """Write the files of a (task, mode); its seeds have one more row of the test split wrong than of validation."""
+    """Write the files of a (model, task, mode); its seeds have one more row of the test split wrong than of validation."""
     for metrics in cells:
         write_cell(run_folder, metrics)
     for metrics in confirmations:

@@ -29,7 +29,7 @@ def exported_cell(run_folder: Path, mode: str) -> Cell:
 
 
 def cell_folder(run_folder: Path, mode: str) -> Path:
-    return exported_cell(run_folder, mode).folder(run_folder / RESULTS)
+    return run_folder / CELLS / mode / f"confirm/seed{exported_cell(run_folder, mode).seed}"
 
 
 def validation_texts(run_folder: Path) -> list[str]:
@@ -106,4 +106,4 @@ def test_the_card_has_the_scores_of_the_run(grown_run, mode):
 def test_it_is_exported_again_where_the_choice_may_change(grown_run, tmp_path):
     folder = shutil.copytree(grown_run, tmp_path / "run")
     choose_another(folder / CELLS / "bitfit")
-    assert planned_jobs(folder, f"{EXPORT}/bitfit") == {"select": 1, "evaluate": 1, "export_model": 1}
+    assert planned_jobs(folder, f"{EXPORT}/bitfit") == {"select": 1, "confirm": 2, "evaluate": 1, "export_model": 1}

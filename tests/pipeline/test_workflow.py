@@ -101,8 +101,9 @@ def test_a_setting_of_the_training_retrains_everything(finished):
     assert planned_jobs(finished)["finetune"] == 4
 
 
-def test_a_user_can_ask_for_one_mode_or_one_task(clone):
+def test_a_user_can_ask_for_one_mode_one_task_or_one_model(clone):
     assert planned_jobs(clone, "mode_bitfit")["finetune"] == 2
+    assert planned_jobs(clone, "task_imdb") == planned_jobs(clone, f"model_{MODEL}")
     assert planned_jobs(clone, "task_imdb")["finetune"] == 4
 
 

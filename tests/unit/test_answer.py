@@ -65,8 +65,8 @@ def test_one_seed_gives_no_verdict():
         "whether the modes differ is not assessable."
     )
     assert said(task("one", modes), task("two", modes[:2])) == (
-        "Compared with full fine-tuning, lora is better on 2 of 2 tasks; ia3 is as good on 1 of 1 task; bitfit is "
-        "worse on 1 of 1 task; with one seed, whether the modes differ is not assessable."
+        "Compared with full fine-tuning, lora scores higher on 2 of 2 tasks; ia3 scores the same on 1 of 1 "
+        "task; bitfit scores lower on 1 of 1 task; with one seed, whether the modes differ is not assessable."
     )
 
 

@@ -66,6 +66,7 @@ def test_cells_are_the_whole_product():
     assert len(cells) == 12
     assert len({cell.model_dump_json() for cell in cells}) == 12
     assert cells[0].wildcards == {
+        "model": "bundled-bert-tiny",
         "task": "imdb",
         "mode": "full",
         "batch_size": 8,
@@ -73,9 +74,9 @@ def test_cells_are_the_whole_product():
         "seed": 0,
     }
     assert cells[0].setting == (8, "3e-4")
-    assert cells[0].folder("r").as_posix() == "r/cells/imdb/full/bs8_lr3e-4_seed0"
-    assert PLAN.folder("r").as_posix() == "r/cells/imdb/full"
-    assert PLAN.chosen_folder("r").as_posix() == "r/cells/imdb/full/chosen"
+    assert cells[0].folder("r").as_posix() == "r/cells/bundled-bert-tiny/imdb/full/bs8_lr3e-4_seed0"
+    assert PLAN.folder("r").as_posix() == "r/cells/bundled-bert-tiny/imdb/full"
+    assert PLAN.chosen_folder("r").as_posix() == "r/cells/bundled-bert-tiny/imdb/full/chosen"
 
 
 def test_confirming_seeds_have_folders_that_do_not_depend_on_the_choice():
@@ -84,7 +85,7 @@ def test_confirming_seeds_have_folders_that_do_not_depend_on_the_choice():
     assert (made.seeds, made.confirming_seeds, made.tested_seeds) == ((0, 1), (7, 8), (7, 8))
     assert made.cells() == PLAN.cells()
     folders = {made.tested_folder(made.cell(size, "3e-4", 7), "r").as_posix() for size in (8, 16)}
-    assert folders == {"r/cells/imdb/full/confirm/seed7"}
+    assert folders == {"r/cells/bundled-bert-tiny/imdb/full/confirm/seed7"}
     assert (PLAN.confirming_seeds, PLAN.tested_seeds) == ((), (0, 1))
     assert PLAN.tested_folder(PLAN.cells()[0], "r") == PLAN.cells()[0].folder("r")
 

@@ -15,7 +15,7 @@ from finegrid.config.definition import Mode, Task
 from finegrid.errors import InputError
 from finegrid.evaluation import statistics
 from finegrid.evaluation.compare import compare, compare_task
-from finegrid.evaluation.comparison import Comparison, TaskComparison
+from finegrid.evaluation.comparison import Comparison, Shape, TaskComparison
 from finegrid.evaluation.metrics import predictions_of, score_all
 from finegrid.evaluation.pairs import judged
 from finegrid.evaluation.results import ModeResults, SplitPredictions, chosen_cells
@@ -24,6 +24,8 @@ from finegrid.records import DataSource, DataStats, EvaluatedCell, Evaluation, M
 from finegrid.sealed import read_record
 
 ROWS = 150
+SHAPE = Shape(layers=2, width=128)
+ONE = {MODEL.name: MODEL.name}  # the model, which reads data of its own tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,7 @@ def plan_of(mode: str, task: Task, seeds: int) -> Plan:
         training=TRAINING,
         batch_sizes=[8],
         learning_rates=["3e-4"],
+        learning_rates_key=f"modes.{mode}.learning_rates",
         seeds=range(seeds),
     )
 
@@ -90,7 +93,7 @@ def compared(task: Task, of_split="test", modes=None) -> TaskComparison:
     noisy, good = ([target + draw.normal(scale=scale, size=target.shape) for _ in range(3)] for scale in (2.0, 0.3))
     found = [mode_of("noisy", task, of_split, noisy, labels), mode_of("full", task, of_split, good, labels)]
     data = data_of(task, test=ROWS if of_split == "test" else 0, hidden=9)
-    [told] = judged([compare_task(data, modes(found) if modes else found)])
+    [told] = judged([compare_task(data, modes(found) if modes else found, SHAPE, "t")])
     return told
 
 
@@ -181,7 +184,7 @@ def test_one_seed_gives_no_verdict_however_clear_the_difference():
     task, labels = settings_of("t", ["accuracy"]), np.arange(ROWS) % 2
     logits = {"full": np.eye(2)[labels], "other": np.eye(2)[1 - labels]}
     found = [mode_of(name, task, "test", [of_seed], labels) for name, of_seed in logits.items()]
-    [told] = judged([compare_task(data_of(task, test=ROWS, hidden=0), found)])
+    [told] = judged([compare_task(data_of(task, test=ROWS, hidden=0), found, SHAPE, "t")])
     [pair] = told.pairs
     assert (pair.delta, pair.verdict) == (-1, "one seed: not assessable")
     assert (pair.p, pair.p_holm, pair.detectable, pair.uncertainty.over_seeds) == (None, None, None, None)
@@ -217,10 +220,10 @@ def test_holm_corrects_over_all_tasks():
 
 
 def test_every_setting_and_cell_of_a_run_is_described(tmp_path):
-    told = compare(make_run(tmp_path), ["imdb"], ["full", "a_b"])
+    told = compare(make_run(tmp_path), ONE, ["imdb"], ["full", "a_b"])
     [task] = told.tasks
     [full, gone] = task.modes
-    assert (told.run, told.model, len(told.environments), told.missing) == ("golden", MODEL, 1, ())
+    assert (told.run, told.models, len(told.environments), told.missing) == ("golden", [MODEL], 1, ())
     assert (task.name, task.metric, task.scores, task.test_status) == ("imdb", "accuracy", ("accuracy",), "read")
     assert full.plan == PLAN
     assert [(cell.batch_size, cell.learning_rate, cell.seed) for cell in full.cells] == [
@@ -243,7 +246,7 @@ def test_confirming_seeds_are_tested_and_compared_and_the_grid_s_seeds_choose(tm
     cells = [metrics_of(cell, 6 / 8) for cell in plan.cells()]
     confirmations = [metrics_of(plan.cell(8, "3e-4", seed), rows / 8) for seed, rows in ((7, 3), (8, 3), (9, 3))]
     write_mode(tmp_path, plan, cells, confirmations=confirmations)
-    [task] = compare(tmp_path, ["imdb"], ["full", "lora"]).tasks
+    [task] = compare(tmp_path, ONE, ["imdb"], ["full", "lora"]).tasks
     full = task.mode("full")
     assert full.chosen.validation["accuracy"].mean == 6.5 / 8
     score = task.score(full)
@@ -266,7 +269,7 @@ def test_a_confirming_seed_that_diverged_leaves_its_mode_uncompared(tmp_path):
     plan = PLAN.model_copy(update={"mode": Mode(name="lora", train=["head"]), "confirming_seeds": (7, 8)})
     confirmations = [metrics_of(plan.cell(8, "3e-4", seed), 3 / 8) for seed in (7, 8)]
     write_mode(tmp_path, plan, [metrics_of(cell, 6 / 8) for cell in plan.cells()], confirmations=confirmations)
-    [task] = compare(tmp_path, ["imdb"], ["full", "lora", "a_b"]).tasks
+    [task] = compare(tmp_path, ONE, ["imdb"], ["full", "lora", "a_b"]).tasks
     full, lora, gone = task.modes
     assert task.pairs == ()
     assert task.score(full) is full.chosen.test is full.chosen.compared_validation is None
@@ -296,7 +299,7 @@ def test_modes_are_in_the_order_given_and_full_is_what_others_are_compared_with(
     for name, shift in (("bitfit", 1), ("layernorm", 2)):
         plan = PLAN.model_copy(update={"mode": Mode(name=name, train=["head"])})
         write_mode(tmp_path, plan, [metrics_of(cell, (6 - shift - cell.seed) / 8) for cell in plan.cells()])
-    [task] = compare(tmp_path, ["imdb"], ["bitfit", "a_b", "full", "layernorm"]).tasks
+    [task] = compare(tmp_path, ONE, ["imdb"], ["bitfit", "a_b", "full", "layernorm"]).tasks
     assert [mode.name for mode in task.modes] == ["bitfit", "a_b", "full", "layernorm"]
     pairs = [(pair.mode, pair.against) for pair in task.pairs]
     assert pairs == [("bitfit", "full"), ("layernorm", "full"), ("layernorm", "bitfit")]
@@ -306,8 +309,8 @@ def test_modes_are_in_the_order_given_and_full_is_what_others_are_compared_with(
 
 def run_compare(folder, monkeypatch, *options) -> Comparison:
     output = folder / "out.json"
-    arguments = ["compare.py", folder, "--tasks", "imdb", "--modes", "full", "a_b", *options, "--output", output]
-    monkeypatch.setattr("sys.argv", list(map(str, arguments)))
+    arguments = [*("compare.py", folder, "--models", "bert_tiny=bert_tiny", "--tasks", "imdb", "--modes", "full", "a_b"), *options]
+    monkeypatch.setattr("sys.argv", list(map(str, [*arguments, "--output", output])))
     main()
     return read_record(Comparison, output)
 
@@ -315,13 +318,13 @@ def run_compare(folder, monkeypatch, *options) -> Comparison:
 def test_what_the_script_writes_is_read_back_equal(tmp_path, monkeypatch):
     make_run(tmp_path)
     told = run_compare(tmp_path, monkeypatch)
-    assert told == compare(tmp_path, ["imdb"], ["full", "a_b"])
+    assert told == compare(tmp_path, ONE, ["imdb"], ["full", "a_b"])
     assert json.loads((tmp_path / "out.json").read_text())["tasks"][0]["modes"][1]["settings"][0]["diverged"] == 2
 
 
 def test_a_missing_cell_is_an_error_unless_partial(tmp_path, monkeypatch):
     make_run(tmp_path)
-    folder = tmp_path / "cells/imdb/a_b"
+    folder = tmp_path / "cells/bert_tiny/imdb/a_b"
     gone = folder / "bs8_lr3e-4_seed1/metrics.json"
     gone.unlink()
     with pytest.raises(InputError, match=f"{gone}: no such file"):
@@ -330,30 +333,30 @@ def test_a_missing_cell_is_an_error_unless_partial(tmp_path, monkeypatch):
     told = run_compare(tmp_path, monkeypatch, "--partial")
     assert [mode.name for mode in told.tasks[0].modes] == ["full"]
     [missing] = told.missing
-    assert (missing.task, missing.mode, missing.planned) == ("imdb", "a_b", 8)
+    assert (missing.model, missing.task, missing.mode, missing.planned) == ("bert_tiny", "imdb", "a_b", 8)
     assert [(cell.setting, cell.seed) for cell in missing.cells] == [((8, "3e-4"), 1)]
 
 
 def test_where_every_mode_lacks_a_cell_there_is_nothing_to_compare(tmp_path, monkeypatch):
-    for path in make_run(tmp_path).glob("cells/imdb/*/bs8_lr3e-4_seed1/metrics.json"):
+    for path in make_run(tmp_path).glob("cells/bert_tiny/imdb/*/bs8_lr3e-4_seed1/metrics.json"):
         path.unlink()
     with pytest.raises(InputError, match="nothing to compare: every mode lacks a cell on every task"):
         run_compare(tmp_path, monkeypatch, "--partial")
 
 
 def test_a_choice_of_an_older_plan_is_refused(tmp_path, monkeypatch):
-    path = make_run(tmp_path) / "cells/imdb/full/plan.json"
+    path = make_run(tmp_path) / "cells/bert_tiny/imdb/full/plan.json"
     plan = json.loads(path.read_text())
     path.write_text(json.dumps({**plan, "seeds": [0, 1, 2]}))
     with pytest.raises(InputError, match=r"best\.json: plan\.seeds is \[0, 1\], this run has \[0, 1, 2\]"):
         run_compare(tmp_path, monkeypatch)
     path.write_text(json.dumps({**plan, "task": {**plan["task"], "name": "other"}}))
-    with pytest.raises(InputError, match=r"plan\.json: belongs to other, full"):
+    with pytest.raises(InputError, match=r"plan\.json: belongs to bert_tiny, other, full"):
         run_compare(tmp_path, monkeypatch)
 
 
 def test_predictions_of_other_scores_are_refused(tmp_path, monkeypatch):
-    path = make_run(tmp_path) / "cells/imdb/full/chosen/test.json"
+    path = make_run(tmp_path) / "cells/bert_tiny/imdb/full/chosen/test.json"
     evaluation = Evaluation.read(path)
     cells = [cell.model_copy(update={"scores": {"accuracy": 0.5}}) for cell in evaluation.cells]
     names = evaluation.files

@@ -14,7 +14,7 @@ from finegrid.evaluation.predictions import load_predictions
 from finegrid.records import Best, Evaluation, Metrics, NothingToConfirm
 from finegrid.training.resume import is_done
 
-FULL, DIVERGED = "cells/imdb/full", "cells/imdb/a_b"
+FULL, DIVERGED = "cells/bert_tiny/imdb/full", "cells/bert_tiny/imdb/a_b"
 UNUSED = ("--base-model", "none", "--data", "none")
 
 
@@ -59,7 +59,7 @@ def test_what_diverged_is_not_tested(run_folder, mode, seeds, monkeypatch):
     for name in ("validation", "test", "hidden"):
         logits, labels = load_predictions(output.with_name(f"{name}.safetensors"))
         assert (logits.shape, labels.shape) == ((0, 0, 2), (0,))
-    [task] = compare(run_folder, ["imdb"], ["full", "a_b"]).tasks
+    [task] = compare(run_folder, {"bert_tiny": "bert_tiny"}, ["imdb"], ["full", "a_b"]).tasks
     assert not any(map(task.score, task.modes)) and task.pairs == ()
 
 

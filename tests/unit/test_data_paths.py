@@ -101,7 +101,7 @@ def test_a_name_that_is_a_pattern_of_another_file_is_refused(folder):
 
 CONFIG = {
     "run": "a",
-    "model": {"name": "tiny", "source": "bundled"},
+    "models": {"tiny": {"source": "bundled"}},
     "modes": {"full": {}},
     "batch_sizes": [4],
     "learning_rates": ["1e-3"],

@@ -131,8 +131,8 @@ def test_lower_may_be_better():
         (
             0.878,
             0.4,
-            "is within noise (corrected p 0.400). That does not make the modes equal: of a true difference, this run "
-            "finds 0.014 with 80% power.\n",
+            "is within noise (corrected p 0.400). That does not make the modes equal: this run finds a true "
+            "difference of 0.014 with 80% power.\n",
         ),
     ],
 )
@@ -240,16 +240,16 @@ def test_our_score_at_the_published_setting_stands_beside_the_published_one():
     made = changed(made, "data.splits.validation.origin", "official validation split")
     there = {"split": "validation", "batch_size": 16}
     said = texts([made], [published(**there, learning_rate="1e-3")])
-    assert "At batch size 16 and learning rate 1e-3, with which t has 0.620, this run reaches 0.620." in said
+    assert "At batch size 16 and learning rate 1e-3, where t reports 0.620, this run reaches 0.620 on validation." in said
     for rate, fields in (
         ("3e-4", there),  # which is the chosen one
         ("1e-2", there),
         ("1e-3", there | {"batch_size": 32}),
         ("1e-3", {"batch_size": 16, "split": "test"}),  # only the chosen setting was tested
     ):
-        assert "with which" not in texts([made], [published(**fields, learning_rate=rate)])
+        assert "where t reports" not in texts([made], [published(**fields, learning_rate=rate)])
     lost = changed(made, "modes.1.settings.1.validation", None)
-    assert "with which" not in texts([lost], [published(**there, learning_rate="1e-3")])
+    assert "where t reports" not in texts([lost], [published(**there, learning_rate="1e-3")])
 
 
 def test_rows_that_differ_from_the_published_are_mentioned():

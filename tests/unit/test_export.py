@@ -74,7 +74,7 @@ def test_a_cell_of_another_base_model_is_refused(base_model, tmp_path):
 
 def exported(tmp_path, folder, mode: str, monkeypatch) -> tuple[str, dict]:
     """Export a mode of a run; return its card and its provenance."""
-    path = folder / "cells/imdb" / mode / "best.json"
+    path = folder / "cells/bert_tiny/imdb" / mode / "best.json"
     arguments = [path, "--results", folder, "--base-model", tmp_path, "--output", tmp_path / "out"]
     monkeypatch.setattr("sys.argv", ["export.py", *map(str, arguments)])
     export.main()
@@ -87,7 +87,7 @@ def test_where_all_diverged_the_folder_says_so_and_has_no_model(tmp_path, monkey
     assert card.startswith("# No model: a\\_b on imdb diverged\n\nTraining diverged at every setting of the grid: ")
     assert "batch sizes 8, 1024; learning rates 3e-4, 1e-4." in card
     assert provenance["status"] == "diverged"
-    assert capsys.readouterr().out == "nothing to export of imdb, a_b: every setting diverged\n"
+    assert capsys.readouterr().out == "nothing to export of bert_tiny, imdb, a_b: every setting diverged\n"
 
 
 def test_where_a_confirming_seed_diverged_there_is_no_model_either(tmp_path, monkeypatch, capsys):
@@ -95,10 +95,10 @@ def test_where_a_confirming_seed_diverged_there_is_no_model_either(tmp_path, mon
     card, provenance = exported(tmp_path, folder, "full", monkeypatch)
     assert card == (
         "# No model: full on imdb diverged\n\nBatch size 1024 with learning rate 3e-4 was best on validation, and "
-        "diverged with the confirming seeds 8, 9. A smaller learning rate may train.\n"
+        "diverged with confirming seeds 8 and 9. A smaller learning rate may train.\n"
     )
     assert provenance["status"] == "diverged"
-    assert capsys.readouterr().out == "nothing to export of imdb, full: a confirming seed diverged\n"
+    assert capsys.readouterr().out == "nothing to export of bert_tiny, imdb, full: a confirming seed diverged\n"
 
 
 def test_the_best_confirming_seed_is_exported_from_its_folder(tmp_path, monkeypatch):
@@ -106,7 +106,7 @@ def test_the_best_confirming_seed_is_exported_from_its_folder(tmp_path, monkeypa
     (tmp_path / "provenance.json").write_text("{}")
     monkeypatch.setattr(export, "save_model", lambda output, metrics, *paths: saved.append((metrics.cell.seed, *paths)))
     card, provenance = exported(tmp_path, folder, "full", monkeypatch)
-    assert saved == [(8, folder / "cells/imdb/full/confirm/seed8", str(tmp_path))]
+    assert saved == [(8, folder / "cells/bert_tiny/imdb/full/confirm/seed8", str(tmp_path))]
     assert provenance["cell"]["seed"] == 8
     assert "seed 8 (the best of 3 confirming seeds on validation)" in card
     assert "- **Validation**: accuracy 0.750 on" in card and "- **Test**: accuracy 0.625 on" in card

@@ -35,7 +35,7 @@ def test_every_figure_is_written_and_listed_in_order(tmp_path):
     tasks = [make_task(modes, "1_task"), make_task(few, "mse", metric="mean_squared_error", seeds=(0, 1))]
     figures.write(tasks, tmp_path)
     index = read_json(tmp_path / "figures.json")
-    assert [each["name"] for each in index] == names(["1_task", "mse"])
+    assert [each["name"] for each in index] == names(["bert_tiny"], ["1_task", "mse"])
     assert [each.get("task") for each in index] == ["1_task"] * 3 + ["mse"] * 3 + [None, None]
     assert all(each["caption"].endswith(".") and each["alt"] for each in index)
     files = {f"{each['name']}.{form}" for each in index for form in ("svg", "pdf", "png")}
@@ -50,7 +50,7 @@ def test_every_figure_is_written_and_listed_in_order(tmp_path):
 def test_where_everything_diverged_each_figure_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(style, "FORMATS", ["svg"])
     figures.write([make_task({"full": [None, None], "lora": [None]})], tmp_path)
-    for name in names(["imdb"]):
+    for name in names(["bert_tiny"], ["imdb"]):
         assert any("diverged" in text for text in texts(tmp_path, name)), name
 
 

@@ -120,7 +120,7 @@ def test_another_versions_result_is_refused_with_the_key(tmp_path, changes, prob
 
 
 def test_a_file_beside_a_result_that_was_replaced_is_named(tmp_path):
-    path = make_run(tmp_path) / "cells/imdb/full/chosen/test.safetensors"
+    path = make_run(tmp_path) / "cells/bert_tiny/imdb/full/chosen/test.safetensors"
     evaluation = Evaluation.read(path.with_name("test.json"))
     evaluation.check_file(path)
     path.write_bytes(b"other")

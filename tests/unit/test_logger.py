@@ -67,7 +67,7 @@ def test_errors_and_warnings_are_shown_as_snakemake_words_them(handler, capsys, 
 
 
 def test_snakemake_finds_it_and_its_own_log_stays_complete(clone):
-    target = "results/smoke/cells/imdb/full/plan.json"
+    target = "results/smoke/cells/bundled-bert-tiny/imdb/full/plan.json"
     logger = ("--logger", "finegrid", "--quiet", "host")
     done = run("snakemake", target, "--cores", "1", *logger, "--configfile", "config/smoke.yaml", cwd=clone)
     assert done.returncode == 0, done.stderr

@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 def task(folder, name="mrpc", source="mirror") -> Task:
     raw = {
-        **{"run": "a", "model": {"name": "tiny", "source": "bundled"}, "mirror": str(folder)},
+        **{"run": "a", "models": {"tiny": {"source": "bundled"}}, "mirror": str(folder)},
         **{"tasks": {name: {"source": source, "max_length": 32}}},
         **{"modes": {"full": {}}, "batch_sizes": [8], "learning_rates": ["1e-3"]},
     }
@@ -192,13 +192,13 @@ def test_an_error_of_the_hub_is_told_without_its_address():
 
 def test_each_part_of_a_configuration_is_fetched_apart(folder):
     raw = {
-        **{"run": "a", "model": {"name": "tiny", "source": "hub", "repo": "someone/tiny"}},
+        **{"run": "a", "models": {"tiny": {"source": "hub", "repo": "someone/tiny"}}},
         **{"tasks": {name: {"source": "hub", "max_length": 32} for name in ("mrpc", "rte")}},
         **{"modes": {"full": {}}, "batch_sizes": [8], "learning_rates": ["1e-3"]},
     }
     files = hub_files(resolve_config(raw, "mine.yaml"))
     assert {source: list(repositories) for source, repositories in files.items()} == {
-        "model": [MODEL],
+        "model/tiny": [MODEL],
         "data/mrpc": ["datasets/nyu-mll/glue"],
         "data/rte": ["datasets/nyu-mll/glue"],
     }

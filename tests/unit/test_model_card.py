@@ -89,8 +89,8 @@ def test_the_card_says_what_was_trained_and_how_well_it_does():
         "- **Training**: learning rate 3e-4, batch size 16, epochs 4, seed 1 (the best of 2 seeds on "
         "validation); 20,000 rows.",
         "- **Validation**: accuracy 0.960 on 5,000 rows.",
-        "- **Test**: accuracy 0.625 on 25,000 rows (official test split). The run's tables have the mean over all 2 "
-        "seeds, with its interval.",
+        "- **Test**: accuracy 0.625 on 25,000 rows (official test split).",
+        "- **Seeds**: these scores are one model's; the run's tables have the mean over 2 seeds, with its interval.",
         "Validation accuracy after the last epoch, mean over seeds 0, 1; the chosen setting is in bold.",
         "|            3e-4 |          0.830 |       **0.910** |",
         "|            1e-3 |       diverged |        diverged |",
@@ -112,7 +112,7 @@ def test_one_seed_is_no_mean():
     text = model_card(*results())
     assert "epochs 4, seed 0; 20,000 rows" in text
     assert "after the last epoch, seed 0; the chosen" in text
-    assert "). One seed: how much it would vary from seed to seed is not assessable.\n" in text
+    assert "- **Seeds**: one, so how much these scores vary from seed to seed is not assessable.\n" in text
     assert "noise" not in text and "mean" not in text
 
 
@@ -122,8 +122,8 @@ def test_confirming_seeds_are_exported_and_the_grid_has_its_own():
         "- **Training**: learning rate 3e-4, batch size 16, epochs 4, seed 3 (the best of 2 confirming seeds on "
         "validation); 20,000 rows.",
         "- **Validation**: accuracy 0.530 on 5,000 rows.",
-        "- **Test**: accuracy 0.875 on 25,000 rows (official test split). The run's tables have the mean over all 2 "
-        "seeds, with its interval.",
+        "- **Test**: accuracy 0.875 on 25,000 rows (official test split).",
+        "- **Seeds**: these scores are one model's; the run's tables have the mean over 2 seeds, with its interval.",
         "Validation accuracy after the last epoch, seed 0; the chosen setting is in bold.",
         "|            3e-4 |          0.780 |       **0.860** |",
     ):
@@ -154,7 +154,7 @@ def test_a_missing_test_score_is_explained(hidden, reason):
     text = model_card(replace(mode, evaluation=changed(evaluation, "data", data)), metrics)
     [entry] = yaml.safe_load(text.split("---\n")[1])["model-index"]
     assert [each["dataset"]["split"] for each in entry["results"]] == ["validation"]
-    assert f"- **Test**: {reason}. One seed: " in text
+    assert f"- **Test**: {reason}.\n" in text
 
 
 def test_regressions_and_pairs_of_texts():

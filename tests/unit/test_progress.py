@@ -19,7 +19,7 @@ from finegrid.sealed import as_json
 from finegrid.training import progress as signs
 
 NOW = 1_000_000.0
-CONFIG = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
+CONFIG = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text()) | {"models": {"tiny": {"source": "bundled"}}}
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_a_running_grid(grid):
         "4 cells: 1 done, 2 running, 1 waiting",
         "Time left: about 2 min 18 s, 2 cells at a time",
         "",
-        "task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
-        "------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
-        "imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
-        "imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
+        "model  task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
+        "-----  ------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
+        "tiny   imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
+        "tiny   imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
     ]
 
 
@@ -97,9 +97,9 @@ def test_confirming_seeds_count(grid):
         finish(cell, 100, 0.9 if rate == "1e-3" else 0.8)
     assert shown(config).splitlines()[0] == "8 cells: 4 done, 0 running, 4 waiting"
     results = read_cells(full, "results/smoke")
-    select(full, results).write("results/smoke/cells/imdb/full/best.json")
+    select(full, results).write("results/smoke/cells/tiny/imdb/full/best.json")
     lost = [metrics_of(metrics.cell, None) for metrics in results]
-    select(bitfit, lost).write("results/smoke/cells/imdb/bitfit/best.json")  # so there is nothing to confirm
+    select(bitfit, lost).write("results/smoke/cells/tiny/imdb/bitfit/best.json")  # so there is nothing to confirm
     confirmed = full.cell(16, "1e-3", 5)
     write_cell(None, metrics_of(confirmed, 0.7), full.tested_folder(confirmed, "results/smoke"))
     assert shown(config).splitlines() == [

@@ -52,7 +52,7 @@ def said(comparison: Comparison) -> set[str]:
 
 
 def test_its_figures_and_report_are_there(comparison):
-    names = figures.names([task.name for task in comparison.tasks])
+    names = figures.names_of([task.key for task in comparison.tasks], comparison.several_models)
     expected = {f"{name}.{suffix}" for name in names for suffix in figures.FORMATS}
     assert {path.name for path in (REFERENCE / "figures").iterdir()} == expected | {"figures.json"}
     report = (REFERENCE / "report.html").read_text(encoding="utf-8")

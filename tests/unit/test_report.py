@@ -59,8 +59,8 @@ def test_the_page_asks_for_nothing_outside_it(tmp_path):
 
 def test_a_row_for_each_cell_with_exact_numbers_to_sort_by():
     grid = report_page.grid(odd_comparison())
-    assert grid.constant == {"task": TASK, "metric": "accuracy"}
-    assert not {"task", "metric"} & set(grid.columns)
+    assert grid.constant == {"model": "bert_tiny", "task": TASK, "metric": "accuracy"}
+    assert not {"model", "task", "metric"} & set(grid.columns)
     assert len(grid.rows) == CELLS
     columns = dict(zip(grid.columns, zip(*(row.values for row in grid.rows), strict=True), strict=True))
     assert columns["mode"][::5] == (("full", None), (MODE, None))
@@ -74,33 +74,33 @@ def test_a_row_for_each_cell_with_exact_numbers_to_sort_by():
 
 def test_tasks_and_metrics_are_columns_where_they_differ():
     grid = report_page.grid(comparison([task("one"), task("two", metrics=["matthews"])]))
-    assert grid.constant == {}
+    assert grid.constant == {"model": "bert_tiny"}
     assert {"task", "metric"} <= set(grid.columns)
     same = report_page.grid(comparison([task("one"), task("two")]))
-    assert same.constant == {"metric": "accuracy"} and "task" in same.columns
+    assert same.constant == {"model": "bert_tiny", "metric": "accuracy"} and "task" in same.columns
 
 
 def test_cells_are_counted_by_mode():
     mode = mode_of("full", {(8, "1e-4"): [0.1, 0.2], (8, "1e-3"): None, (16, "1e-4"): [0.3, 0.4]}, seeds=(0, 1))
     made = task("imdb", [mode])
     hours = 3 * (305 + 306) / 3600
-    assert report_page.count(made, made.modes[0]) == ("imdb", "full", 3, 2, 6, 2, 0, pytest.approx(hours))
+    assert report_page.count(made, made.modes[0]) == ("bert_tiny", "imdb", "full", 3, 2, 6, 2, 0, pytest.approx(hours))
 
 
 def test_confirming_seeds_are_rows_and_are_counted():
     mode = confirmed(mode_of("full", {(8, "1e-4"): [0.1], (8, "1e-3"): [0.2]}), {10: 0.3, 11: None})
     made = task("imdb", [mode])
     hours = (305 + 305 + 315 + 316) / 3600
-    assert report_page.count(made, made.modes[0]) == ("imdb", "full", 2, 1, 2, 0, 2, pytest.approx(hours))
+    assert report_page.count(made, made.modes[0]) == ("bert_tiny", "imdb", "full", 2, 1, 2, 0, 2, pytest.approx(hours))
     grid = report_page.grid(comparison([made]))
     columns = dict(zip(grid.columns, zip(*(row.values for row in grid.rows), strict=True), strict=True))
     assert [value.text for value in columns["seed"]] == ["0", "0", "10", "11"]
     assert [value.text for value in columns["validation"]] == ["0.100", "0.200", "0.300", "diverged"]
-    assert [value.text for value in columns["chosen"]] == ["chosen", "", "chosen", "chosen"]
+    assert [value.text for value in columns["chosen"]] == ["chosen", "", "confirms", "confirms"]
 
 
 def test_what_is_missing_is_told_in_one_line(tmp_path):
-    arguments = (tmp_path, "--configuration", "{}", "--output", tmp_path / "report.html")
+    arguments = (tmp_path, "--configuration", "{}", "--inputs", "inputs.json", "--output", tmp_path / "report.html")
     done = run(sys.executable, report.__file__, *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert re.fullmatch(r"error: .*comparison\.json: no such file\n", done.stderr)
@@ -112,13 +112,14 @@ def test_a_file_of_another_kind_is_told_in_one_line(tmp_path, name):
     write_report_files(tmp_path)
     write_json(tmp_path / name, [{"other": 1}])
     with pytest.raises(InputError, match=rf"{name}: not a file of this version's \w+"):
-        report_page.gather(tmp_path, {})
+        report_page.gather(tmp_path, {}, [tmp_path / "inputs" / f"{TASK}.json"])
 
 
 def test_it_needs_no_torch_and_its_templates_are_found_from_anywhere(tmp_path):
     write_report_files(tmp_path / "run")
     script = "import sys, runpy; runpy.run_path(sys.argv.pop(1), run_name='__main__'); sys.exit('torch' in sys.modules)"
-    arguments = (report.__file__, "run", "--configuration", "{}", "--output", "again.html")
+    arguments = (report.__file__, "run", "--configuration", "{}", "--inputs", f"run/inputs/{TASK}.json")
+    arguments += ("--output", "again.html")
     done = run(sys.executable, "-c", script, *arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "again.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

@@ -16,7 +16,7 @@ from finegrid.files import read_json
 from finegrid.records import DataStats
 from finegrid.sealed import read_record
 
-FULL, DIVERGED = "cells/imdb/full", "cells/imdb/a_b"
+FULL, DIVERGED = "cells/bert_tiny/imdb/full", "cells/bert_tiny/imdb/a_b"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_confirming_seeds_are_tested_in_place_of_the_grid_s(tmp_path):
         (7, (1024, "3e-4")),
         (9, (1024, "3e-4")),
     ]
-    data = read_record(DataStats, tmp_path / "data/imdb/stats.json")
+    data = read_record(DataStats, tmp_path / "data/bert_tiny/imdb/stats.json")
     splits = read_predictions(mode, tmp_path, data).splits
     assert [scores["accuracy"] for scores in splits["validation"].scores] == [4 / 8, 5 / 8]
     assert [scores["accuracy"] for scores in splits["test"].scores] == [3 / 8, 4 / 8]
@@ -54,7 +54,7 @@ def test_of_a_confirming_seed_that_diverged_nothing_is_read(tmp_path):
     make_run(tmp_path, confirming={7: 4, 9: None})
     mode = read_mode(tmp_path / FULL / "best.json", tmp_path)
     assert not mode.ok and [metrics.status for metrics in mode.tested] == ["ok", "diverged"]
-    assert read_predictions(mode, tmp_path, read_record(DataStats, tmp_path / "data/imdb/stats.json")) is mode
+    assert read_predictions(mode, tmp_path, read_record(DataStats, tmp_path / "data/bert_tiny/imdb/stats.json")) is mode
 
 
 @pytest.mark.parametrize("change", ["missing", "another setting", "another training"])
@@ -77,7 +77,7 @@ def test_a_confirming_seed_of_another_choice_is_refused(tmp_path, change):
 
 def test_a_diverged_mode_has_no_chosen_cells_and_no_predictions(run_folder):
     mode = read_mode(run_folder / DIVERGED / "best.json", run_folder)
-    data = read_record(DataStats, run_folder / "data/imdb/stats.json")
+    data = read_record(DataStats, run_folder / "data/bert_tiny/imdb/stats.json")
     mode = read_predictions(mode, run_folder, data)
     assert (mode.chosen, mode.tested, mode.ok, mode.splits, mode.evaluation.status) == ([], [], False, {}, "diverged")
 
@@ -130,7 +130,7 @@ def test_test_scores_that_do_not_belong_to_the_choice_are_refused(run_folder, ch
 
 
 def test_predictions_that_do_not_give_the_scores_are_refused(run_folder):
-    best, data = run_folder / FULL / "best.json", read_record(DataStats, run_folder / "data/imdb/stats.json")
+    best, data = run_folder / FULL / "best.json", read_record(DataStats, run_folder / "data/bert_tiny/imdb/stats.json")
     found = read_predictions(read_mode(best, run_folder), run_folder, data).splits
     assert found.keys() == {"validation", "test"}
     assert found["test"].predictions.shape == (2, len(LABELS))

@@ -66,7 +66,7 @@ def test_nothing_is_chosen_where_every_setting_diverged():
 
 
 def run_select(folder, monkeypatch) -> Best:
-    made = folder / "cells/imdb/full"
+    made = folder / "cells/bert_tiny/imdb/full"
     arguments = [made / "plan.json", "--results", folder, "--output", made / "new.json"]
     monkeypatch.setattr("sys.argv", ["select_setting.py", *map(str, arguments)])
     main()
@@ -75,11 +75,11 @@ def run_select(folder, monkeypatch) -> Best:
 
 def test_the_script_reads_the_plan_and_its_cells(tmp_path, monkeypatch):
     make_run(tmp_path)
-    assert run_select(tmp_path, monkeypatch) == Best.read(tmp_path / "cells/imdb/full/best.json")
+    assert run_select(tmp_path, monkeypatch) == Best.read(tmp_path / "cells/bert_tiny/imdb/full/best.json")
 
 
 def test_a_missing_cell_is_named(tmp_path, monkeypatch):
-    path = make_run(tmp_path) / "cells/imdb/full/bs8_lr3e-4_seed1/metrics.json"
+    path = make_run(tmp_path) / "cells/bert_tiny/imdb/full/bs8_lr3e-4_seed1/metrics.json"
     path.unlink()
     with pytest.raises(InputError, match=f"{path}: no such file"):
         run_select(tmp_path, monkeypatch)

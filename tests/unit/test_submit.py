@@ -60,7 +60,7 @@ def two_parts(tmp_path):
 
 
 def submit(folder, mode, monkeypatch) -> None:
-    arguments = ["submit.py", folder, "--tasks", "imdb", "--mode", mode, "--output", folder / "out"]
+    arguments = ["submit.py", folder, "--model", "bert_tiny", "--tasks", "imdb", "--mode", mode, "--output", folder / "out"]
     monkeypatch.setattr("sys.argv", list(map(str, arguments)))
     main()
 
@@ -97,13 +97,13 @@ def test_a_mode_of_which_a_confirming_seed_diverged_is_left_out(tmp_path, monkey
 
 
 def test_a_test_result_of_an_earlier_training_is_refused(two_parts, monkeypatch):
-    edit_result(two_parts / "cells/imdb/full/bs1024_lr3e-4_seed0/metrics.json", fingerprint="f" * 64)
+    edit_result(two_parts / "cells/bert_tiny/imdb/full/bs1024_lr3e-4_seed0/metrics.json", fingerprint="f" * 64)
     with pytest.raises(InputError, match=r"test\.json: does not belong to .*best\.json and the metrics"):
         submit(two_parts, "full", monkeypatch)
 
 
 def test_damaged_predictions_are_refused(two_parts, monkeypatch):
-    path = two_parts / "cells/imdb/full/chosen/hidden.safetensors"
+    path = two_parts / "cells/bert_tiny/imdb/full/chosen/hidden.safetensors"
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(InputError, match=r"hidden\.safetensors: sha256 is .* expected"):
         submit(two_parts, "full", monkeypatch)

@@ -231,7 +231,7 @@ def test_counts_agree_with_their_noun(count, text):
 
 def test_missing_cells_are_named_in_every_table(tmp_path):
     cells = plan("full", seeds=range(1000)).cells()
-    missing = MissingCells(task="imdb", mode="full", planned=3000, cells=cells)
+    missing = MissingCells(model="bert_tiny", task="imdb", mode="full", planned=3000, cells=cells)
     folder = write_all(comparison([task(modes=[mode("bitfit")])], missing=[missing]), tmp_path)
     paths = sorted(set(folder.glob("*.md")) - {folder / "discussion.md"})
     assert len(paths) == len(TABLES)

@@ -49,7 +49,7 @@ def tracked(tmp_path_factory):
 
 
 CELLS = [
-    f"imdb/{name}/bs16_lr{rate}_seed{seed}" for name in ("full", "a_b") for rate in ("3e-4", "1e-3") for seed in (0, 1)
+    f"bert_tiny/imdb/{name}/bs16_lr{rate}_seed{seed}" for name in ("full", "a_b") for rate in ("3e-4", "1e-3") for seed in (0, 1)
 ]
 
 
@@ -118,7 +118,7 @@ def test_mlflow_reads_the_runs(tracked, monkeypatch):
 def test_confirming_seeds_are_tracked_with_their_test_scores():
     made = task(modes=[confirmed(mode("full", seeds=(0,), rates=("3e-4",)), {10: 0.7, 11: 0.72})])
     cells = tracking.tracked_cells(comparison([made]))
-    assert [cell.name for cell in cells] == [f"imdb/full/bs16_lr3e-4_seed{seed}" for seed in (0, 10, 11)]
+    assert [cell.name for cell in cells] == [f"bert_tiny/imdb/full/bs16_lr3e-4_seed{seed}" for seed in (0, 10, 11)]
     assert [cell.curves.get("test/accuracy") for cell in cells] == [None, [(4, 0.7)], [(4, 0.72)]]
 
 
