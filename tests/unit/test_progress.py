@@ -59,10 +59,10 @@ def test_a_running_grid(grid):
         "4 cells: 1 done, 2 running, 1 waiting",
         "Time left: about 2 min 18 s, 2 cells at a time",
         "",
-        "model  task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
-        "-----  ------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
-        "tiny   imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
-        "tiny   imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
+        "model    task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
+        "-------  ------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
+        "tiny     imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
+        "tiny     imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
     ]
 
 

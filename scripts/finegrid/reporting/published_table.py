@@ -117,7 +117,8 @@ def exact_rows(task: TaskComparison, metric: str, row: Row) -> list[dict]:
             **{"task": task.name, "metric": metric, "split": split, "source": row.source, "mode": row.mode},
             **{"trainable": row.trainable, "learning_rate": row.learning_rate, "batch_size": row.batch_size},
             **{"score": score.mean, "sd": score.sd, "n": score.n},
-            **{name: getattr(row.published, name, None) for name in ("model", "protocol", "address")},
+            "model": row.published.model if row.published else task.model.name,
+            **{name: getattr(row.published, name, None) for name in ("protocol", "address")},
         }
         for split, score in (("validation", row.validation), ("test", row.test))
         if score
