@@ -62,14 +62,19 @@ def snakemake(folder, *arguments, config="config/smoke.yaml", **environment) -> 
 
 def planned_jobs(folder, *arguments, config="config/smoke.yaml") -> dict[str, int]:
     """Return the jobs that Snakemake would run, by rule, as its dry run counts them."""
-    done = snakemake(folder, *arguments, "--dry-run", config=config)
-    assert done.returncode == 0, done.stderr
-    table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", done.stdout + "\n\n", re.MULTILINE | re.DOTALL)
+    return counted_jobs(snakemake(folder, *arguments, "--dry-run", config=config))
+
+
+def counted_jobs(done) -> dict[str, int]:
+    """Return the jobs of a run or dry run by rule, without those that only stand for others."""
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", said + "\n\n", re.MULTILINE | re.DOTALL)
     if table is None:
-        assert "Nothing to be done" in done.stdout + done.stderr
+        assert "Nothing to be done" in said
         return {}
     counts = dict(line.split() for line in table.group(1).splitlines())
-    return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
+    return {rule: int(count) for rule, count in counts.items() if not re.match("all$|total$|(model|task|mode)_", rule)}
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -169,8 +174,8 @@ def smoke_run(tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "smoke", lambda folder: run(*command, cwd=copy_pipeline(folder)))
 
 
-# What the smoke run grows by: a setting that diverges, a mode whose every setting does, a model with few cells, of which
-# two diverge, and seeds that confirm.
+# What the smoke run grows by: a setting that diverges, a mode whose every setting does, a model of three cells, two of
+# which do, and seeds that confirm.
 GROWN = {
     "models": {
         MODEL: {"source": "bundled"},
@@ -188,6 +193,9 @@ GROWN = {
 }
 
 
+GROWN_TARGETS = ("tables", *(f"{EXPORT}/{mode}" for mode in GROWN["modes"]))
+
+
 @pytest.fixture(scope="session")
 def grown_run(smoke_run, tmp_path_factory) -> Path:
     """A copy of the smoke run, grown by all of that, with its exported models. Not to be changed."""
@@ -195,7 +203,7 @@ def grown_run(smoke_run, tmp_path_factory) -> Path:
     def grow(folder):
         shutil.copytree(smoke_run, folder)
         edit_config(folder, lambda config: config.update(GROWN))
-        return snakemake(folder, "tables", "export")
+        return snakemake(folder, *GROWN_TARGETS)
 
     return made_once(tmp_path_factory, "grown", grow)
 

@@ -3,7 +3,7 @@
 import re
 
 import yaml
-from conftest import REPOSITORY, planned_jobs, snakemake
+from conftest import MODEL, REPOSITORY, planned_jobs, snakemake
 
 RULES = (
     *("base_model", "prepare_training", "prepare", "inputs", "plan", "finetune", "select", "evaluate"),
@@ -55,6 +55,6 @@ def group_sizes(text: str) -> list[int]:
             in_group = True
         elif line.startswith("["):
             in_group = False
-        elif in_group and re.match(r"\s*Job \d+: imdb: ", line):
+        elif in_group and re.match(rf"\s*Job \d+: {MODEL}, imdb: ", line):
             sizes[-1] += 1
     return sizes

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CELLS, EXPORT, GROWN, MODEL, edit_config, planned_jobs, snakemake
+from conftest import CELLS, EXPORT, GROWN, GROWN_TARGETS, MODEL, counted_jobs, edit_config, planned_jobs, snakemake
 
 from finegrid.records import Evaluation, Metrics, NothingToConfirm
 
 UNTRAINED = CELLS.replace(MODEL, "untrained")
 # A model that joins: two rates of full, three of bitfit, one of bitfit-head.
 JOINED = {"base_model": 1, "plan": 3, "finetune": 6, "select": 3, "confirm": 6, "evaluate": 3}
-OWN_TOKENIZER = {"prepare_training": 1, "prepare": 1}
 COMPARED = {"compare": 1, "tables": 1}
 
 
@@ -31,7 +30,7 @@ def files(folder: Path, pattern: str) -> dict[Path, bytes]:
 
 
 def test_nothing_is_left_to_do(grown_run):
-    assert planned_jobs(grown_run, "tables", "export") == {}
+    assert planned_jobs(grown_run, *GROWN_TARGETS) == {}
 
 
 def test_cells_that_were_there_stay_and_the_new_ones_are_compared(grown_run, smoke_run):
@@ -96,42 +95,35 @@ def test_a_diverged_mode_is_exported_as_a_folder_that_says_so(grown_run):
 def test_confirmations_are_kept_while_the_choice_is_and_made_anew_where_it_changes(grown_run, tmp_path):
     folder = shutil.copytree(grown_run, tmp_path / "run")
     chosen = json.loads((folder / CELLS / "full/best.json").read_text())["chosen"]["learning_rate"]
-    target, again = f"{CELLS}/full/confirm/seed1/metrics.json", {"plan": 1, "select": 1, "confirm": 2, "evaluate": 1}
-    kept = files(folder, f"{CELLS}/*/confirm/*/*") | files(folder, f"{CELLS}/*/bs*/*")
-    for rates, trained, log in (
-        (["3e-4", "1e-3", "1e30"], {"finetune": 1}, "the result is there\n"),
-        ([rate for rate in ("3e-4", "1e-3") if rate != chosen], {}, "epoch 1 of 1: validation accuracy "),
+    others = [rate for rate in ("3e-4", "1e-3") if rate != chosen]
+    before = files(folder, "results/smoke/cells/**/*.*")
+    seed1 = Path(CELLS, "full/confirm/seed1")
+    log = folder / f"results/smoke/logs/cells/{MODEL}/imdb/full/confirm/seed1/confirm.log"
+    for rates, trained, said in (
+        ([chosen, *others, "1e30"], {"finetune": 1}, "the result is there\n"),
+        (others, {}, "epoch 1 of 1: validation accuracy "),
     ):
         edit_config(folder, lambda config, rates=rates: config["modes"].update(full={"learning_rates": rates}))
-        assert planned_jobs(folder, f"{CELLS}/full/chosen/test.json") == {**again, **trained}
-        done = snakemake(folder, target)
-        assert done.returncode == 0, done.stderr
-        told = (folder / f"results/smoke/logs/cells/{MODEL}/imdb/full/confirm/seed1/confirm.log").read_text()
-        assert told.startswith(log)
-        now = files(folder, f"{CELLS}/*/confirm/*/*") | files(folder, f"{CELLS}/*/bs*/*")
-        changed = {path.parent for path in kept if now[path] != kept[path]}
-        assert changed == (set() if trained else {Path(target).parent})
-    assert Metrics.read(folder / target).cell.learning_rate == rates[0] != chosen
+        done = snakemake(folder, seed1 / "metrics.json")
+        assert counted_jobs(done) == {"plan": 1, **trained, "select": 1, "confirm": 1}
+        assert log.read_text().startswith(said)
+        now = files(folder, "results/smoke/cells/**/*.*")
+        changed = {path.parent for path in before if now[path] != before[path]}
+        assert changed == {Path(CELLS, "full")} | (set() if trained else {seed1})
+    assert [Metrics.read(folder / seed1 / "metrics.json").cell.learning_rate] == others
+    assert planned_jobs(folder, "tables") == {"confirm": 1, "evaluate": 1, **COMPARED}
 
 
 @pytest.mark.parametrize(
-    ("targets", "planned"),
+    ("third", "targets", "more"),
     [
-        (["tables"], {**JOINED, **COMPARED}),
-        (["model_third"], JOINED),
-        (["model_third", "mode_full"], JOINED),
-        (
-            [f"{CELLS.replace(MODEL, 'third')}/bitfit/chosen/test.json"],
-            {**dict.fromkeys(JOINED, 1), "finetune": 3, "confirm": 2},
-        ),
-        ([f"model_{MODEL}", "model_untrained"], {}),
+        ({}, ["tables"], {"prepare_training": 1, "prepare": 1, **COMPARED}),
+        ({"tokenizer": MODEL}, ["tables"], COMPARED),
+        ({"tokenizer": MODEL}, ["model_third", "mode_full"], {}),
     ],
 )
-@pytest.mark.parametrize("own_tokenizer", [True, False])
-def test_a_model_that_joins_runs_just_its_jobs(grown_run, tmp_path, targets, planned, own_tokenizer):
+def test_a_model_that_joins_runs_just_its_jobs(grown_run, tmp_path, third, targets, more):
+    models = {**GROWN["models"], "third": {"source": "random", **third}}
     config = yaml.safe_load((grown_run / "config/smoke.yaml").read_text())
-    third = {"source": "random", **({} if own_tokenizer else {"tokenizer": MODEL})}
-    path = tmp_path / "third.yaml"
-    path.write_text(yaml.safe_dump({**config, "models": {**GROWN["models"], "third": third}}))
-    of_its_data = OWN_TOKENIZER if own_tokenizer and planned else {}
-    assert planned_jobs(grown_run, *targets, config=path) == {**planned, **of_its_data}
+    (tmp_path / "third.yaml").write_text(yaml.safe_dump({**config, "models": models}))
+    assert planned_jobs(grown_run, *targets, config=tmp_path / "third.yaml") == {**JOINED, **more}
