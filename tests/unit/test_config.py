@@ -1,6 +1,7 @@
 """The configuration as typed objects: what the shipped ones hold, what is filled in, what survives JSON."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,13 +11,16 @@ from conftest import REPOSITORY
 from finegrid.config.cell import Cell, Plan, plans
 from finegrid.config.definition import Config, Mode, Task
 from finegrid.config.hub_files import hub_files
+from finegrid.config.model import model_folder
 from finegrid.config.modes import BIASES
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.config.tasks import TASKS
+from finegrid.errors import InputError
 from finegrid.files import canonical_json
 from finegrid.sealed import as_json
 
-SHIPPED = ["config", "glue", "imdb", "imdb-bundled", "imdb-random", "smoke"]
+SHIPPED = ["config", "glue", "imdb", "imdb-bundled", "imdb-random", "smoke", "ladder", "ladder-offline"]
+BUNDLED = {"source": "bundled"}
 
 
 def load(name: str) -> dict:
@@ -27,8 +31,9 @@ def resolved(name: str = "smoke", **changes) -> Config:
     return resolve_config(load(name) | changes, f"{name}.yaml")
 
 
-def plan(config: Config, mode: str, task: str = "imdb") -> Plan:
-    (found,) = [plan for plan in plans(config) if plan.key == (task, mode)]
+def plan(config: Config, mode: str, task: str = "imdb", model: str | None = None) -> Plan:
+    model = model or next(iter(config.models))
+    (found,) = [plan for plan in plans(config) if plan.key == (model, task, mode)]
     return found
 
 
@@ -51,10 +56,14 @@ def test_the_study_is_to_the_letter():
 
 def test_hub_files_are_those_of_source_hub():
     assert {reader: list(files) for reader, files in hub_files(resolved("imdb")).items()} == {
-        "model": ["models/google/bert_uncased_L-2_H-128_A-2"],
+        "model/bert-tiny": ["models/google/bert_uncased_L-2_H-128_A-2"],
         "data/imdb": ["datasets/stanfordnlp/imdb"],
     }
-    assert list(hub_files(resolved("imdb", tasks={"imdb": {"source": "bundled", "max_length": 8}}))) == ["model"]
+    models = {name: {"source": "hub", "repo": f"owner/{name}"} for name in ("one", "two")} | {"three": BUNDLED}
+    assert {reader: list(files) for reader, files in hub_files(resolved(models=models)).items()} == {
+        "model/one": ["models/owner/one"],
+        "model/two": ["models/owner/two"],
+    }
     assert hub_files(resolved()) == {}
 
 
@@ -62,6 +71,69 @@ def test_a_mode_may_have_its_own_learning_rates():
     config = resolved(modes={"full": {}, "bitfit": {"learning_rates": ["1e-2", 0.003]}})
     assert plan(config, "bitfit").learning_rates == ("1e-2", "3e-3")
     assert plan(config, "full").learning_rates == ("3e-4", "1e-3")
+    assert plan(config, "bitfit").learning_rates_key == "modes.bitfit.learning_rates"
+
+
+def test_models_are_the_first_axis_of_the_grid():
+    tasks = {"imdb": {"source": "bundled", "max_length": 8}, "cola": {"source": "hub", "max_length": 8}}
+    config = resolved(models={"one": BUNDLED, "two": {"source": "random"}}, tasks=tasks)
+    assert [each.key for each in plans(config)] == [
+        (model, task, mode) for model in ("one", "two") for task in ("imdb", "cola") for mode in ("full", "bitfit")
+    ]
+    assert {each.model.name: each.model.source for each in plans(config)} == {"one": "bundled", "two": "random"}
+
+
+def test_a_model_s_own_learning_rates_reach_only_its_plans():
+    own = {**BUNDLED, "learning_rates": {"bitfit": ["1e-2", 0.003]}}
+    config = resolved(models={"one": BUNDLED, "two": own})
+    rates = {each.key: (each.learning_rates, each.learning_rates_key) for each in plans(config)}
+    assert rates["two", "imdb", "bitfit"] == (("1e-2", "3e-3"), "models.two.learning_rates.bitfit")
+    for model, mode in (("one", "full"), ("one", "bitfit"), ("two", "full")):
+        assert rates[model, "imdb", mode] == (("3e-4", "1e-3"), f"modes.{mode}.learning_rates")
+
+
+def test_what_only_the_grid_knows_of_a_model_is_no_part_of_its_cells():
+    given = {**BUNDLED, "learning_rates": {"full": ["1e-4"]}, "tokenizer": "one", "memory_mb": 9000, "minutes": 5}
+    config = resolved(models={"one": BUNDLED, "two": given})
+    assert (config.models["two"].memory_mb, config.models["two"].minutes) == (9000, 5)
+    assert (config.tokenizer_of("one"), config.tokenizer_of("two")) == ("one", "one")
+    assert as_json(plan(config, "full", model="two").model) == {"name": "two", "source": "bundled"}
+
+
+def test_a_model_is_a_folder_or_an_installed_package(tmp_path, monkeypatch):
+    folder = REPOSITORY / "models" / "bundled-bert-tiny"
+    model = resolved(models={"own": {"source": "folder", "folder": str(folder)}}).models["own"]
+    assert (model_folder(model, "mirror"), model.where) == (folder, str(folder))
+    install(tmp_path, monkeypatch, "held/config.json", "held/model.safetensors", "held/more/config.json")
+    model = resolved(models={"own": {"source": "package", "package": "held"}}).models["own"]
+    assert (model_folder(model, "mirror"), model.where) == (tmp_path / "held", "held")
+
+
+def install(site, monkeypatch, *files: str) -> None:
+    """Act as if a package `held` with these files were installed."""
+    about = site / "held-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: held\nVersion: 1.0\n")
+    (about / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    monkeypatch.syspath_prepend(site)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["held/config.json", "held/__init__.py"], "none"),
+        (["held/model.safetensors"], "none"),
+        (
+            [f"held/{name}" for each in "ab" for name in (f"{each}/config.json", f"{each}/pytorch_model.bin")],
+            "held/a, ",
+        ),
+    ],
+)
+def test_a_package_has_to_hold_one_model(tmp_path, monkeypatch, files, found):
+    install(tmp_path, monkeypatch, *files)
+    told = f"smoke.yaml: models.own.package: 'held' has to hold one folder with config.json and weights; found: {found}"
+    with pytest.raises(InputError, match=re.escape(told)):
+        resolved(models={"own": {"source": "package", "package": "held"}})
 
 
 def test_a_mode_of_the_user():

