@@ -108,7 +108,7 @@ def wrong_rows(metrics: Metrics) -> int:
 
 
 def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROWS, confirmations=()) -> None:
-    """Write the files of a (model, task, mode); its seeds have one more row of the test split wrong than of validation."""
+    """Write the files of a mode; its seeds have one more row of the test split wrong than of validation."""
     for metrics in cells:
         write_cell(run_folder, metrics)
     for metrics in confirmations:
@@ -149,13 +149,13 @@ def write_mode(run_folder: Path, made: Plan, cells: list[Metrics], hidden=NO_ROW
     evaluation.write(folder / "test.json", *names)
 
 
-def make_run(folder: Path, hidden=NO_ROWS, confirming: dict[int, int | None] | None = None) -> Path:
-    """Write a run with two modes on one task, full and a_b, of which the second diverged at every setting.
+def make_run(folder: Path, hidden=NO_ROWS, confirming: dict[int, int | None] | None = None, plan: Plan = PLAN) -> Path:
+    """Write a run with two modes of a model on a task, full and a_b, of which the second diverged at every setting.
 
     Of the first, batch size 1024 with learning rate 3e-4 is the best setting, and its seed 1 the best. `confirming` are
     how many rows each confirming seed of it has right, or None if it diverged.
     """
-    made = PLAN.model_copy(update={"confirming_seeds": tuple(confirming or ())})
+    made = plan.model_copy(update={"confirming_seeds": tuple(confirming or ())})
     diverged = made.model_copy(update={"mode": Mode(name="a_b", train=["head"])})
     right = {(8, "3e-4"): 5, (8, "1e-4"): 4, (1024, "3e-4"): 6, (1024, "1e-4"): 5}
     cells = [metrics_of(cell, (right[cell.setting] + cell.seed) / 8) for cell in made.cells()]
@@ -166,11 +166,12 @@ def make_run(folder: Path, hidden=NO_ROWS, confirming: dict[int, int | None] | N
     write_mode(folder, made, cells, hidden, confirmations)
     write_mode(folder, diverged, [metrics_of(cell, None) for cell in diverged.cells()], hidden)
     data = DataStats(
-        task=PLAN.task,
+        task=plan.task,
         source=DataSource(),
         splits=SPLITS.model_copy(update={"hidden": hidden}),
         duplicates={"train": 0},
     )
-    write_json(folder / "data" / PLAN.model.name / PLAN.task.name / "stats.json", as_json(data))
-    write_json(folder / "base_model" / PLAN.model.name / "config.json", {"num_hidden_layers": 2, "hidden_size": 128})
+    write_json(folder / "data" / plan.model.name / plan.task.name / "stats.json", as_json(data))
+    shape = {"num_hidden_layers": 2, "hidden_size": 128}
+    write_json(folder / "base_model" / plan.model.name / "config.json", shape)
     return folder

@@ -28,18 +28,23 @@ class Size(NamedTuple):
 
 
 def size_of(config: dict, parameters: int) -> Size:
-    """Return the size of a model from its configuration, whose keys have other names in some architectures."""
+    """Return the size of a model from its configuration; BERT-base's where that does not say it."""
+    layers, width = layers_and_width(config)
+    layers, width = layers or 12, width or 768
+    heads = _first(config, "num_attention_heads", "n_heads", "n_head", "num_heads") or max(1, width // 64)
+    return Size(parameters, layers, width, heads)
 
-    def first(*keys: str) -> int | None:
-        return next((config[key] for key in keys if isinstance(config.get(key), int)), None)
 
-    width = first("hidden_size", "d_model", "dim", "n_embd") or 768
-    return Size(
-        parameters=parameters,
-        layers=first("num_hidden_layers", "n_layers", "n_layer", "num_layers") or 12,
-        width=width,
-        heads=first("num_attention_heads", "n_heads", "n_head") or max(1, width // 64),
-    )
+def layers_and_width(config: dict) -> tuple[int | None, int | None]:
+    """Return how many layers a model has, and how wide they are, by its configuration; None where that has neither."""
+    layers = _first(config, "num_hidden_layers", "n_layers", "n_layer", "num_layers")
+    if isinstance(config.get("block_sizes"), list):  # Funnel's
+        layers = sum(config["block_sizes"])
+    return layers, _first(config, "hidden_size", "d_model", "dim", "n_embd", "emb_dim")
+
+
+def _first(config: dict, *keys: str) -> int | None:
+    return next((config[key] for key in keys if isinstance(config.get(key), int)), None)
 
 
 def memory_mb(size: Size, batch_size: int, longest: int) -> int:

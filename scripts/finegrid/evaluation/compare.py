@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from finegrid.config.cell import MODE_FOLDER, Plan
-from finegrid.config.limits import size_of
+from finegrid.config.limits import layers_and_width
 from finegrid.config.metrics import METRICS
 from finegrid.errors import InputError
 from finegrid.evaluation import statistics
@@ -87,8 +87,8 @@ def read_plan(run_folder, model: str, task: str, mode: str) -> Plan:
 
 def read_shape(run_folder, model: str) -> Shape:
     """Read the layers and the width of a model from its configuration."""
-    size = size_of(read_json(Path(run_folder, "base_model", model, "config.json")), parameters=0)
-    return Shape(layers=size.layers, width=size.width)
+    layers, width = layers_and_width(read_json(Path(run_folder, "base_model", model, "config.json")))
+    return Shape(layers=layers, width=width)
 
 
 def missing_cells(run_folder, plan: Plan) -> MissingCells | None:

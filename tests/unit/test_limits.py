@@ -1,0 +1,46 @@
+"""The memory and time that a cell asks for."""
+
+import pytest
+from every_architecture import tiny_config
+
+from finegrid.config.limits import Size, layers_and_width, memory_mb, minutes, size_of
+from finegrid.modeling.architectures import ACCEPTED
+
+TINY, MINILM = Size(4_386_178, 2, 128, 2), Size(22_713_602, 6, 384, 12)
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_the_size_of_every_architecture_is_known(kind):
+    config = tiny_config(kind).to_dict()
+    assert layers_and_width(config) == (2, 16)
+    assert size_of(config, 1000) == Size(1000, 2, 16, size_of(config, 0).heads)
+    assert 1 <= size_of(config, 0).heads <= 2
+
+
+def test_what_is_not_known_is_taken_for_bert_base():
+    assert layers_and_width({"num_hidden_layers": "two"}) == (None, None)
+    assert size_of({}, 5) == Size(5, 12, 768, 12)
+
+
+@pytest.mark.parametrize(
+    ("size", "batch_size", "longest", "measured"), [(TINY, 64, 128, 500), (TINY, 16, 512, 600), (MINILM, 16, 512, 4200)]
+)
+def test_more_memory_is_asked_for_than_was_measured_but_not_far_more(size, batch_size, longest, measured):
+    assert measured < memory_mb(size, batch_size, longest) < 2 * measured
+
+
+@pytest.mark.parametrize("change", [{"parameters": 10**9}, {"layers": 12}, {"width": 768}, {"heads": 12}])
+def test_larger_models_ask_for_more(change):
+    larger = TINY._replace(**change)
+    assert memory_mb(larger, 16, 512) > memory_mb(TINY, 16, 512)
+    if "parameters" not in change:  # most are embeddings, which take no time
+        assert minutes(larger, 10**9, 512) > minutes(TINY, 10**9, 512)
+
+
+def test_a_batch_of_micro_batches_takes_no_more_memory():
+    assert memory_mb(TINY, 64, 128) == memory_mb(TINY, 1024, 128) > memory_mb(TINY, 16, 128)
+
+
+def test_time_is_in_whole_hours():
+    assert minutes(TINY, 0, 8) == 60
+    assert minutes(MINILM, 10**9, 512) % 60 == 0
