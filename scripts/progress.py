@@ -102,7 +102,11 @@ def render(found: Survey, now: float) -> str:
     if waiting or running:
         lines.append(f"Time left: {time_left(found)}")
     if running:
-        lines += ["", tabulate([row(progress, now) for progress in running], headers="keys", disable_numparse=True)]
+        cells = [*waiting, *(each.cell for each in (*running, *done))]
+        said_once = {"model"} if len({cell.model.name for cell in cells}) == 1 else set()
+        rows = [row(progress, now) for progress in running]
+        rows = [{name: text for name, text in row.items() if name not in said_once} for row in rows]
+        lines += ["", tabulate(rows, headers="keys", disable_numparse=True)]
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """The answer of a run in one sentence."""
 
 import pytest
-from comparisons import changed, comparison, confirmed, mode, odd, pair, task
+from comparisons import changed, comparison, confirmed, ladder, mode, odd, pair, task
 
 from finegrid.reporting.answer import answer
 
@@ -50,6 +50,18 @@ def test_of_several_tasks_the_verdicts_are_counted():
     assert said(task("one", [FULL, HEAD, BIAS]), better) == (
         "Compared with full fine-tuning, bitfit-head is worse beyond noise on 1 and better beyond noise on 1 of 2 "
         "tasks; bitfit is worse beyond noise on 1 of 1 task."
+    )
+
+
+def test_of_several_models_the_verdicts_are_counted():
+    text = (
+        "Compared with full fine-tuning, bitfit is worse beyond noise on 3 of 3 models; a_b is worse beyond noise on 1 "
+        "and within noise of it on 1 of 2 models."
+    )
+    assert answer(ladder()).text == text
+    other = [changed(changed(each, "task.name", "two"), "title", "two, x") for each in ladder().tasks]
+    assert "a_b is worse beyond noise on 2 and within noise of it on 2 of 4 pairs of model and task." in said(
+        *ladder().tasks, *other
     )
 
 

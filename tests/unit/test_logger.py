@@ -71,7 +71,8 @@ def test_snakemake_finds_it_and_its_own_log_stays_complete(clone):
     logger = ("--logger", "finegrid", "--quiet", "host")
     done = run("snakemake", target, "--cores", "1", *logger, "--configfile", "config/smoke.yaml", cwd=clone)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^ +\d+:\d\d  0/1  bundled-bert-tiny, imdb: planning full\n +\d+:\d\d  1/1  done$", done.stderr, re.MULTILINE)
+    shown = r"^ +\d+:\d\d  0/1  bundled-bert-tiny, imdb: planning full\n +\d+:\d\d  1/1  done$"
+    assert re.search(shown, done.stderr, re.MULTILINE)
     assert "Reason" not in done.stderr
     [log] = (clone / ".snakemake" / "log").iterdir()
     assert "Reason: Missing output files" in log.read_text()

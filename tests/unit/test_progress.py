@@ -20,6 +20,7 @@ from finegrid.training import progress as signs
 
 NOW = 1_000_000.0
 CONFIG = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text()) | {"models": {"tiny": {"source": "bundled"}}}
+TWO_MODELS = {"models": {"tiny": {"source": "bundled"}, "mini": {"source": "random"}}, "training": {"epochs": 4}}
 
 
 @pytest.fixture
@@ -59,10 +60,10 @@ def test_a_running_grid(grid):
         "4 cells: 1 done, 2 running, 1 waiting",
         "Time left: about 2 min 18 s, 2 cells at a time",
         "",
-        "model    task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
-        "-------  ------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
-        "tiny     imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
-        "tiny     imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
+        "task    mode    batch size    learning rate    seed    epoch    loss    validation       updated",
+        "------  ------  ------------  ---------------  ------  -------  ------  ---------------  -------------",
+        "imdb    full    16            3e-4             0       1 of 4   0.5123  accuracy 0.7500  1 min 5 s ago",
+        "imdb    bitfit  16            3e-4             0       0 of 4                            2 h 1 min ago",
     ]
 
 
@@ -76,6 +77,18 @@ def test_the_time_left_is_that_of_like_cells_and_not_of_diverged_ones(grid):
     metrics_of(cells["bitfit", "1e-3"], None, seconds=10).write(folder_of(cells["bitfit", "1e-3"]) / "metrics.json")
     assert "3 done (1 diverged), 1 running, 0 waiting" in shown(config)
     assert "about 6 min 15 s, 1 cell at a time" in shown(config)  # half of the mean of the others
+
+
+def test_each_model_takes_its_own_time_and_is_named(grid):
+    config = resolve_config(CONFIG | TWO_MODELS, "smoke.yaml")
+    cells = {(*plan.key, cell.learning_rate): cell for plan in plans(config) for cell in plan.cells()}
+    running = cells.pop(("mini", "imdb", "full", "3e-4"))
+    for (model, *_), cell in cells.items():
+        finish(cell, 10 if model == "tiny" else 1000)
+    begin(running, epoch=2)
+    _, left, _, names, _, row = shown(config).splitlines()
+    assert left == "Time left: about 8 min 20 s, 1 cell at a time"  # half of 1000 s
+    assert (names.split()[:3], row.split()[:3]) == (["model", "task", "mode"], ["mini", "imdb", "full"])
 
 
 def test_nothing_is_known_before_a_cell_is_done(grid):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import report
-from comparisons import comparison, confirmed, mode_of, task
+from comparisons import comparison, confirmed, ladder, mode_of, task
 from conftest import run
 from report_files import BOTH, CELLS, MARKUP, MODE, TASK, odd_comparison, write_report_files
 
@@ -48,6 +48,7 @@ def test_each_note_is_there_once_and_its_tables_link_it(tmp_path):
 def test_several_tasks_begin_with_figures_of_all():
     several = comparison([task("one"), task("two")])
     assert report_page.result_figures(several) == {"parameters", "retention"}
+    assert report_page.result_figures(ladder()) == {"parameters", "ladder"}
     assert report_page.result_figures(odd_comparison()) == {"parameters", f"heatmap_{TASK}"}
 
 
@@ -77,6 +78,8 @@ def test_tasks_and_metrics_are_columns_where_they_differ():
     assert grid.constant == {"model": "bert_tiny"}
     assert {"task", "metric"} <= set(grid.columns)
     same = report_page.grid(comparison([task("one"), task("two")]))
+    assert report_page.grid(ladder()).constant == {"task": "imdb", "metric": "accuracy"}
+    assert report_page.data(ladder().tasks[0]).task == "imdb, mini"
     assert same.constant == {"model": "bert_tiny", "metric": "accuracy"} and "task" in same.columns
 
 

@@ -60,8 +60,8 @@ def two_parts(tmp_path):
 
 
 def submit(folder, mode, monkeypatch) -> None:
-    arguments = ["submit.py", folder, "--model", "bert_tiny", "--tasks", "imdb", "--mode", mode, "--output", folder / "out"]
-    monkeypatch.setattr("sys.argv", list(map(str, arguments)))
+    arguments = ["submit.py", folder, "--model", "bert_tiny", "--tasks", "imdb", "--mode", mode]
+    monkeypatch.setattr("sys.argv", [*map(str, arguments), "--output", str(folder / "out")])
     main()
 
 

@@ -49,7 +49,10 @@ def tracked(tmp_path_factory):
 
 
 CELLS = [
-    f"bert_tiny/imdb/{name}/bs16_lr{rate}_seed{seed}" for name in ("full", "a_b") for rate in ("3e-4", "1e-3") for seed in (0, 1)
+    f"bert_tiny/imdb/{name}/bs16_lr{rate}_seed{seed}"
+    for name in ("full", "a_b")
+    for rate in ("3e-4", "1e-3")
+    for seed in (0, 1)
 ]
 
 

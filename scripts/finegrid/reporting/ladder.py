@@ -47,6 +47,7 @@ def table(comparison: Comparison) -> Table:
                     "width": task.shape.width,
                     "parameters": mode.parameters,
                     "mode": mode.name,
+                    "split": "test" if task.tested else "validation",
                 }
                 setting = {"learning rate": mode.chosen.learning_rate if mode.chosen else None}
                 shown = {
@@ -118,6 +119,7 @@ def of_mode(where: str, mode: str, models: list[TaskComparison]) -> list[Sentenc
     if len(found) < 2:
         return []
     (small, first), (large, last) = found[0], found[-1]
+    lost = [task.model.name for task in models if (own := task.mode(mode)) and not task.score(own)]
     apart = first.share_interval[1] < last.share_interval[0] or last.share_interval[1] < first.share_interval[0]
     one_seed = first.p is None
     overlap = "; their intervals do not overlap" if apart else "; their intervals overlap"
@@ -127,7 +129,7 @@ def of_mode(where: str, mode: str, models: list[TaskComparison]) -> list[Sentenc
         sentence(
             ("On {where}, " if where else "")
             + "{mode} reaches {first:.1%} of full fine-tuning's {metric} with {small} ({small_size:,} parameters) and "
-            "{last:.1%} with {large} ({large_size:,})" + overlap + ".",
+            "{last:.1%} with {large} ({large_size:,})" + overlap + ("; it diverged with {lost}" if lost else "") + ".",
             where=where,
             mode=mode,
             first=first.share,
@@ -137,6 +139,7 @@ def of_mode(where: str, mode: str, models: list[TaskComparison]) -> list[Sentenc
             last=last.share,
             large=large.model.name,
             large_size=size(large),
+            lost=listed(lost),
         ),
         trend([pair.share for _, pair in found]),
     ]
