@@ -74,7 +74,11 @@ def counted_jobs(done) -> dict[str, int]:
         assert "Nothing to be done" in said
         return {}
     counts = dict(line.split() for line in table.group(1).splitlines())
-    return {rule: int(count) for rule, count in counts.items() if not re.match("all$|total$|(model|task|mode)_", rule)}
+    return {
+        rule: int(count)
+        for rule, count in counts.items()
+        if not re.match("(all|cells|total)$|(model|task|mode)_", rule)
+    }
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import BASE_MODEL, CELLS, DATA, active, copy_pipeline, run, snakemake, without_cost
+from conftest import BASE_MODEL, CELLS, DATA, active, copy_pipeline, edit_config, run, snakemake, without_cost
 from safetensors import safe_open
+
+from finegrid.records import Best, Metrics
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/smoke.yaml"]
 KILLS = {"snakemake and its jobs": 12, "snakemake alone": 3, "a cell": 24}
@@ -94,6 +96,39 @@ def test_kills_at_random_moments(smoke_run, tmp_path, record_trials):
     assert [path for path in left if path.name != ".snakemake_timestamp"] == []
     told = ", ".join(f"{count} of {name}" for name, count in kills.items())
     record_trials(f"kill -9: {told}; {read} files read after them, none torn")
+
+
+def test_a_killed_confirmation_of_another_choice_leaves_the_former_until_it_is_made(grown_run, tmp_path):
+    clone = shutil.copytree(grown_run, tmp_path / "run")
+    best, seed1 = clone / CELLS / "full/best.json", clone / CELLS / "full/confirm/seed1"
+    former = Metrics.read(seed1 / "metrics.json")
+    rates = [rate for rate in ("3e-4", "1e-3") if rate != former.cell.learning_rate]
+    edit_config(clone, lambda config: config["modes"].update(full={"learning_rates": rates}))
+    command = [*SNAKEMAKE, "--", seed1.relative_to(clone) / "metrics.json"]
+    with subprocess.Popen(
+        command,
+        cwd=clone,
+        env=active(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stderr:
+            if "confirming the chosen setting of full, seed 1" in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    assert Best.read(best).chosen.learning_rate == rates[0]
+    assert Metrics.read(seed1 / "metrics.json") == former
+    shutil.rmtree(clone / ".snakemake" / "locks")
+    done = run(*command, cwd=clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = [sys.executable, "scripts/confirm.py", best, "--seed", "1", "--output", tmp_path / "undisturbed"]
+    assert run(*made, "--base-model", BASE_MODEL, "--data", DATA, cwd=clone).returncode == 0
+    assert without_cost(seed1 / "metrics.json") == without_cost(tmp_path / "undisturbed/metrics.json")
+    for name in ("trained.safetensors", "validation.safetensors"):
+        assert (seed1 / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
 
 
 def test_in_a_folder_of_any_name_two_at_once_are_told_apart(smoke_run, tmp_path):

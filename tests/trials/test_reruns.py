@@ -42,10 +42,10 @@ def test_the_exported_model_follows_the_choice(grown_run, tmp_path):
     metrics = choose_another(folder / CELLS / "bitfit")
     done = snakemake(folder, EXPORTED)
     assert done.returncode == 0, done.stderr
-    assert read_json(folder / EXPORTED / "provenance.json", "cell") == metrics["cell"]
+    cell = read_json(folder / EXPORTED / "provenance.json", "cell")
+    assert cell == {**metrics["cell"], "seed": cell["seed"]}
     tensors = load_file(folder / EXPORTED / "model.safetensors")
-    cell = f"bs16_lr{metrics['cell']['learning_rate']}_seed0"
-    trained = load_file(folder / CELLS / "bitfit" / cell / "trained.safetensors")
+    trained = load_file(folder / CELLS / f"bitfit/confirm/seed{cell['seed']}/trained.safetensors")
     assert all((tensors[name] == trained[name]).all() for name in trained)
 
 

@@ -9,18 +9,28 @@ from conftest import BASE_MODEL, CELLS, DATA, without_cost
 
 from finegrid.config.definition import Training
 from finegrid.files import canonical_json
-from finegrid.records import Metrics
+from finegrid.records import Best, Metrics
 from finegrid.sealed import as_json
 
 
-@pytest.mark.parametrize("mode", ["full", "bitfit"])
-def test_a_killed_cell_continues(mode, finished, tmp_path):
-    metrics = Metrics.read(finished / f"{CELLS}/{mode}/bs16_lr3e-4_seed0/metrics.json")
-    cell = canonical_json(as_json(metrics.cell.model_copy(update={"training": Training(epochs=12)})))
+def long(record):
+    """Return a cell or a plan with so many epochs that it can be killed between them."""
+    return record.model_copy(update={"training": Training(epochs=12)})
+
+
+@pytest.mark.parametrize(("script", "mode"), [("finetune", "full"), ("finetune", "bitfit"), ("confirm", "full")])
+def test_a_killed_cell_continues(script, mode, finished, tmp_path):
+    if script == "finetune":
+        metrics = Metrics.read(finished / f"{CELLS}/{mode}/bs16_lr3e-4_seed0/metrics.json")
+        arguments = [canonical_json(as_json(long(metrics.cell)))]
+    else:
+        best = Best.read(finished / f"{CELLS}/{mode}/best.json")
+        best.model_copy(update={"plan": long(best.plan)}).write(tmp_path / "best.json")
+        arguments = [tmp_path / "best.json", "--seed", "7"]
 
     def command(output):
         folders = ["--base-model", BASE_MODEL, "--data", DATA, "--output", output]
-        return [sys.executable, "scripts/finetune.py", cell, *folders]
+        return [sys.executable, f"scripts/{script}.py", *arguments, *folders]
 
     undisturbed = subprocess.run(command(tmp_path / "whole"), cwd=finished, check=True, capture_output=True, text=True)
     assert "resuming" not in undisturbed.stdout

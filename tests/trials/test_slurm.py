@@ -65,6 +65,7 @@ def test_cells_share_a_job_and_its_gpu(tmp_path):
         *("--groups", "finetune=cells", "--group-components", "cells=3"),
         *("--set-resource-scopes", "cells_at_once=local", "--resources", "cells_at_once=2"),
         *("--set-resources", "finetune:slurm_partition=gpu", "finetune:gres=gpu:1"),
+        *("--config", "confirm={seeds: [1]}"),
     ]
     done = run(*COMMAND, *grouped, cwd=clone)  # the default target
     assert done.returncode == 0, done.stdout + done.stderr
@@ -72,13 +73,14 @@ def test_cells_share_a_job_and_its_gpu(tmp_path):
     of_cells = [job for job in jobs if job["Partition"] == "gpu"]
     assert sorted(job["NumCPUs"] for job in of_cells) == ["1", "2"]  # 1 cell, and 3 of which 2 run at once
     assert all(re.search(r"gpu[:=]1", job["TresPerNode"]) for job in of_cells)
-    assert len(jobs) - len(of_cells) == 2  # the test of each mode's chosen setting
+    assert len(jobs) - len(of_cells) == 2 + 2  # the confirming seed and the test of each mode's chosen setting
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert len(list(clone.glob(f"{CELLS}/*/*/metrics.json"))) == 4
+    assert len(list(clone.glob(f"{CELLS}/*/confirm/seed1/metrics.json"))) == 2
     assert (clone / "results/smoke/report.html").exists()
 
 
-@pytest.mark.parametrize("arrays", ["evaluate,finetune", "all"])
+@pytest.mark.parametrize("arrays", ["evaluate,finetune", "confirm", "all"])
 def test_arrays_of_cells_are_refused(tmp_path, arrays):
     clone = copy_pipeline(tmp_path / "clone")
     before = len(records())

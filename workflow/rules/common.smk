@@ -201,7 +201,7 @@ def refuse_job_arrays():
     dropped, and waited for without end, where not all that are ready are sent at once (issue 473 of the executor).
     """
     arrays = getattr(workflow.executor_settings, "array_jobs", None) or ""
-    if {"all", "finetune"} & set(re.split("[,; ]+", arrays)):
+    if {"all", "finetune", "confirm"} & set(re.split("[,; ]+", arrays)):
         raise WorkflowError(
             f"slurm-array-jobs: {arrays!r} includes cells, which arrays lose; use groups: docs/clusters.md"
         )
