@@ -57,56 +57,6 @@ def comparison(tasks: list[TaskComparison] | None = None, **fields) -> Compariso
     return Comparison(**{"run": "golden", "environments": (environment,), "tasks": tasks, **fields})
 
 
-ODD_NAME = "50%_of|{$x$}\\~^#&"
-
-
-def odd() -> Comparison:
-    """Return several tasks and metrics: hidden labels, no test split, lower is better, all diverged, odd names."""
-    modes = [
-        changed(mode(name, score, seeds=(3,)), "plan.mode.name", odd_name)
-        for name, score, odd_name in (("a", 0.7, "<b>x</b>"), ("b", 0.6, "*`a`*"))
-    ]
-    tasks = [
-        task("mrpc", [mode("full", 0.8), mode("bitfit", 0.795)], ["accuracy", "f1"]),
-        task("stsb", [mode("full", 0.2), mode("bitfit", 0.1)], ["pearson", "spearman"], test="hidden"),
-        task("error", [mode("full", 0.2), mode("bitfit", 0.3)], ["mean_squared_error"]),
-        task("gone", [mode("full", None), mode("bitfit", 0.3)]),
-        renamed(task("odd", modes, test="no test split"), ODD_NAME),
-    ]
-    return comparison(tasks)
-
-
-def renamed(task: TaskComparison, name: str) -> TaskComparison:
-    """Return a task under a name that no configuration may have."""
-    return changed(changed(task, "task.name", name), "title", name)
-
-
-def of_model(task: TaskComparison, name: str, parameters: int, layers=2, width=128, **where) -> TaskComparison:
-    """Return a task as compared for another model, in a run of several; `where` are fields of Model."""
-    model = Model(**{"name": name, "source": "mirror" if where else "bundled", **where})
-    modes = [changed(changed(mode, "plan.model", model), "parameters", parameters) for mode in task.modes]
-    shape = Shape(layers=layers, width=width)
-    new = {"model": model, "title": f"{task.name}, {name}", "shape": shape, "modes": tuple(modes)}
-    return task.model_copy(update=new)
-
-
-def ladder() -> Comparison:
-    """Return three models of one series on one task, the largest first: bitfit keeps 60, 75 and 90 % of full's score.
-
-    A third mode is as good as full fine-tuning with the middle one, and diverged with the largest.
-    """
-    rungs = []
-    for name, (layers, width, parameters, full, bitfit, third) in {
-        "mini": (4, 256, 11_171_074, 0.89, 0.80, None),
-        "tiny": (2, 128, 4_386_178, 0.79, 0.47, 0.39),
-        "small": (3, 192, 7_000_000, 0.79, 0.59, 0.79),
-    }.items():
-        modes = [mode("full", full), mode("bitfit", bitfit, trainable=(3072, 2)), mode("a_b", third)]
-        repo = f"google/bert_uncased_L-{layers}_H-{width}_A-{width // 64}"
-        rungs.append(of_model(task(modes=modes), name, parameters, layers, width, repo=repo))
-    return comparison(rungs)
-
-
 def settings_of(name: str, metrics, **fields) -> Task:
     """Return a task's settings: a regression if its metrics are; fields are those of Task."""
     regression = METRICS[metrics[0]].regression

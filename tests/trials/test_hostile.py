@@ -57,7 +57,7 @@ def hostile(clone) -> str:
     (clone / f"published {SHELL}.yaml").write_text(yaml.safe_dump({"sources": [published | {"scores": [score]}]}))
     config = yaml.safe_load((clone / "config" / "smoke.yaml").read_text()) | {
         "run": "hostile",
-        "model": {"name": "tiny", "source": "hub", "repo": "someone/tiny"},
+        "models": {"tiny": {"source": "hub", "repo": "someone/tiny"}},
         "mirror": MIRROR,
         "tasks": {
             "own.task-1": {
@@ -97,7 +97,7 @@ def test_a_run_of_hostile_names_texts_and_repositories(clone, hostile, hub, tmp_
     hub.failures = [("HEAD /someone", 403)]
     refused = snakemake("fetch")
     assert refused.returncode != 0, refused.stderr
-    assert "it answers 403" in (clone / "results/hostile/logs/fetch/model.log").read_text()
+    assert "it answers 403" in (clone / "results/hostile/logs/fetch/model/tiny.log").read_text()
     done = snakemake("all", "export")
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -109,7 +109,7 @@ def test_a_run_of_hostile_names_texts_and_repositories(clone, hostile, hub, tmp_
 
     # The token is in no file.
     written = [path for path in [*clone.rglob("*"), *(tmp_path / "cache").rglob("*")] if path.is_file()]
-    assert {"model.log", "c " + SHELL + ".lock.json", "report.html"} <= {path.name for path in written}
+    assert {"tiny.log", "c " + SHELL + ".lock.json", "report.html"} <= {path.name for path in written}
     assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
     assert not any(TOKEN in text for each in (refused, done) for text in (each.stdout, each.stderr))
 
@@ -131,12 +131,12 @@ def test_a_run_of_hostile_names_texts_and_repositories(clone, hostile, hub, tmp_
     for path in results.rglob("*.csv"):
         for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))):
             assert not any(re.match(r"[=@]|[+-](?![0-9.]+(e|$))", value) for value in row), path
-    with zipfile.ZipFile(results / "submissions" / "a-b" / "submission.zip") as archive:
+    with zipfile.ZipFile(results / "submissions" / "tiny" / "a-b" / "submission.zip") as archive:
         assert archive.namelist() == ["own.task-1.tsv"]
-    assert "class" in (results / "export/own.task-1/a-b/README.md").read_text()
+    assert "class" in (results / "export/tiny/own.task-1/a-b/README.md").read_text()
 
     # No target leads out of the run.
-    for target in ("export/own.task-1/../../../../evil/config.json", "fetched/../../../evil.json"):
+    for target in ("export/tiny/own.task-1/../../../../../evil/config.json", "fetched/../../../evil.json"):
         outside = snakemake(f"results/hostile/{target}", "--dry-run")
         assert outside.returncode != 0 and "MissingRuleException" in outside.stderr + outside.stdout
     assert not (clone / "evil").exists()

@@ -14,7 +14,9 @@ from safetensors.numpy import load_file
 from transformers import BertConfig, BertForPreTraining
 
 MODEL = "google/bert_uncased_L-2_H-128_A-2"
-CELL_FILE = "results/hub-smoke/cells/imdb/bitfit-head/bs16_lr1e-3_seed0/metrics.json"
+NAME = "bert-tiny"  # what the configuration calls it
+BASE_MODEL, DATA = f"results/hub-smoke/base_model/{NAME}", f"results/hub-smoke/data/{NAME}"
+CELL_FILE = f"results/hub-smoke/cells/{NAME}/imdb/bitfit-head/bs16_lr1e-3_seed0/metrics.json"
 ROWS = 60
 
 
@@ -103,7 +105,7 @@ def test_the_study_runs_on_a_hub_that_only_fetch_uses(hub_folder, hub_clone, tmp
     assert_done(hub_run(hub_clone, **no_network))
     assert not (tmp_path / "no-network" / "tried").exists()
 
-    provenance = json.loads((hub_clone / "results/hub-smoke/base_model/provenance.json").read_text())
+    provenance = json.loads((hub_clone / BASE_MODEL / "provenance.json").read_text())
     assert (provenance["source"]["repo"], provenance["source"]["revision"]) == (MODEL, REVISION)
     assert provenance["drawn"] == []
     lock = json.loads((hub_clone / "config" / "hub.lock.json").read_text())
@@ -113,7 +115,7 @@ def test_the_study_runs_on_a_hub_that_only_fetch_uses(hub_folder, hub_clone, tmp
     assert provenance["source"]["files"] == lock[f"models/{MODEL}"]["files"]
 
     # The split is that of datasets' train_test_split(0.2, seed=3463); the test set is the official one.
-    data = hub_clone / "results/hub-smoke/data/imdb"
+    data = hub_clone / DATA / "imdb"
     official = Dataset.from_dict({"label": [i % 2 for i in range(ROWS)]}).train_test_split(0.2, seed=3463)
     assert load_file(data / "train.safetensors")["labels"].tolist() == official["train"]["label"]
     assert load_file(data / "validation.safetensors")["labels"].tolist() == official["test"]["label"]
@@ -131,7 +133,7 @@ def test_the_study_runs_on_a_hub_that_only_fetch_uses(hub_folder, hub_clone, tmp
     for name in ("hub.yaml", "hub.lock.json"):
         shutil.copy(hub_clone / "config" / name, elsewhere / "config" / name)
     assert_done(hub_run(elsewhere, "--until", "prepare", **no_network))
-    stats = "results/hub-smoke/data/imdb/stats.json"
+    stats = f"{DATA}/imdb/stats.json"
     assert (elsewhere / stats).read_text() == (hub_clone / stats).read_text()
     assert not (tmp_path / "no-network" / "tried").exists()
 
@@ -143,7 +145,7 @@ def test_the_guard_of_these_tests_works(tmp_path, no_network):
 
 
 def test_a_task_that_joins_fetches_its_files_and_remakes_nothing(hub_folder, hub_clone, tmp_path):
-    stats = [f"results/hub-smoke/data/{task}/stats.json" for task in ("imdb", "mrpc")]
+    stats = [f"{DATA}/{task}/stats.json" for task in ("imdb", "mrpc")]
     with serve(hub_folder) as server:
         environment = hub_environment(server, tmp_path / "cache")
         assert_done(hub_run(hub_clone, stats[0], **environment))
@@ -171,9 +173,9 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
         vocabulary.write_text("\n".join([*vocabulary.read_text().splitlines()[:-1], "renewed"]) + "\n")
         (hub_clone / "mirror" / "models" / MODEL / "vocab.txt").open("a").write("tampered\n")
         assert hub_run(hub_clone, "--forcerun", "base_model", "--until", "base_model", **environment).returncode != 0
-        assert "vocab.txt: not the file" in error_line(hub_clone, "base_model")
+        assert "vocab.txt: not the file" in error_line(hub_clone, f"base_model/{NAME}")
         assert hub_run(hub_clone, "fetch", "--forceall", **environment).returncode != 0
-        line = error_line(hub_clone, "fetch/model")
+        line = error_line(hub_clone, f"fetch/model/{NAME}")
         assert "config/hub.lock.json" in line and "vocab.txt" in line and REVISION in line
 
         # Renewed as the README says.
@@ -182,7 +184,7 @@ def test_renewed_files_remake_what_was_made_of_them(hub_folder, hub_clone, tmp_p
         assert_done(hub_run(hub_clone, "fetch", "--forceall", **environment))
         assert "base_model" in planned_jobs(hub_clone, "--until", "prepare", config="config/hub.yaml")
         assert_done(hub_run(hub_clone, "--until", "prepare", **environment))
-    provenance = json.loads((hub_clone / "results/hub-smoke/base_model/provenance.json").read_text())
+    provenance = json.loads((hub_clone / BASE_MODEL / "provenance.json").read_text())
     assert provenance["source"]["revision"] == "f" * 40
 
 
@@ -192,7 +194,7 @@ def test_a_hub_that_does_not_answer_is_told_in_one_line(reachable, hub_clone, tm
         environment = hub_environment(server, tmp_path / "cache")
         done = hub_run(hub_clone, **environment | ({} if reachable else {"HF_HUB_OFFLINE": "1"}))
     assert done.returncode != 0
-    line = error_line(hub_clone, "fetch/model")
+    line = error_line(hub_clone, f"fetch/model/{NAME}")
     assert line.startswith(f"error: models/{MODEL}: cannot be fetched from the hub")
     assert not (hub_clone / "config" / "hub.lock.json").exists()
-    assert not (hub_clone / "results/hub-smoke/base_model").exists()
+    assert not (hub_clone / BASE_MODEL).exists()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import tables
-from comparisons import comparison, odd
+from comparisons import comparison
 from conftest import REPOSITORY
+from odd_names import odd
 
 from finegrid.evaluation.published import read_published
 from finegrid.reporting import layout

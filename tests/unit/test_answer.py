@@ -1,7 +1,9 @@
 """The answer of a run in one sentence."""
 
 import pytest
-from comparisons import changed, comparison, confirmed, ladder, mode, odd, pair, task
+from comparisons import changed, comparison, confirmed, mode, pair, task
+from ladders import ladder
+from odd_names import odd
 
 from finegrid.reporting.answer import answer
 

@@ -1,30 +1,23 @@
 """The comparison of results written by hand against the same figures computed apart."""
 
-import itertools
-import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from compare import main
 from comparisons import MODEL, TRAINING, changed, settings_of, split
-from handmade import LABELS, PLAN, make_run, metrics_of, write_mode
+from handmade import metrics_of
 from scipy import stats
 
 from finegrid.config.cell import Plan
 from finegrid.config.definition import Mode, Task
-from finegrid.errors import InputError
 from finegrid.evaluation import statistics
-from finegrid.evaluation.compare import compare, compare_task
-from finegrid.evaluation.comparison import Comparison, Shape, TaskComparison
+from finegrid.evaluation.compare import compare_task
+from finegrid.evaluation.comparison import Shape, TaskComparison
 from finegrid.evaluation.metrics import predictions_of, score_all
 from finegrid.evaluation.pairs import judged
 from finegrid.evaluation.results import ModeResults, SplitPredictions, chosen_cells
 from finegrid.evaluation.selection import select
-from finegrid.files import write_json
 from finegrid.records import DataSource, DataStats, EvaluatedCell, Evaluation, Metrics, Splits
-from finegrid.sealed import read_record
 
 ROWS = 150
 SHAPE = Shape(layers=2, width=128)
@@ -222,69 +215,6 @@ def test_holm_corrects_over_all_tasks():
     assert [(each.p_holm, each.verdict) for each in few] == [(pytest.approx(0.08), "within noise")] * 2
 
 
-def test_every_setting_and_cell_of_a_run_is_described(tmp_path):
-    told = compare(make_run(tmp_path), ONE, ["imdb"], ["full", "a_b"])
-    [task] = told.tasks
-    [full, gone] = task.modes
-    assert (told.run, told.models, len(told.environments), told.missing) == ("golden", [MODEL], 1, ())
-    assert (task.name, task.metric, task.scores, task.test_status) == ("imdb", "accuracy", ("accuracy",), "read")
-    assert full.plan == PLAN
-    assert [(cell.batch_size, cell.learning_rate, cell.seed) for cell in full.cells] == [
-        (*cell.setting, cell.seed) for cell in PLAN.cells()
-    ]
-    assert [setting.chosen for setting in full.settings] == [False, False, True, False]
-    assert [setting.validation.mean for setting in full.settings] == [5.5 / 8, 4.5 / 8, 6.5 / 8, 5.5 / 8]
-    assert full.chosen.validation["accuracy"].mean == 6.5 / 8
-    assert full.chosen.test["accuracy"].mean == 5.5 / 8
-    assert [cell.test for cell in full.cells if cell.chosen] == [5 / 8, 6 / 8]
-    assert all((cell.test is not None) == cell.chosen for cell in full.cells)
-    assert {cell.trained_bytes for cell in full.cells} == {17_544_712}
-    assert gone.chosen is None and {cell.status for cell in gone.cells} == {"diverged"}
-    assert full.confirmations == () and full.computed_on == ("cpu, bfloat16",)
-
-
-def test_confirming_seeds_are_tested_and_compared_and_the_grid_s_seeds_choose(tmp_path):
-    make_run(tmp_path, confirming={7: 4, 8: 6, 9: 5})
-    plan = PLAN.model_copy(update={"mode": Mode(name="lora", train=["head"]), "confirming_seeds": (7, 8, 9)})
-    cells = [metrics_of(cell, 6 / 8) for cell in plan.cells()]
-    confirmations = [metrics_of(plan.cell(8, "3e-4", seed), rows / 8) for seed, rows in ((7, 3), (8, 3), (9, 3))]
-    write_mode(tmp_path, plan, cells, confirmations=confirmations)
-    [task] = compare(tmp_path, ONE, ["imdb"], ["full", "lora"]).tasks
-    full = task.mode("full")
-    assert full.chosen.validation["accuracy"].mean == 6.5 / 8
-    score = task.score(full)
-    assert score == full.chosen.test["accuracy"]
-    assert (score.n, score.mean, score.min, score.max) == (3, 4 / 8, 3 / 8, 5 / 8)
-    assert [(cell.seed, cell.validation, cell.test, cell.chosen) for cell in full.confirmations] == [
-        (7, 4 / 8, 3 / 8, True),
-        (8, 6 / 8, 5 / 8, True),
-        (9, 5 / 8, 4 / 8, True),
-    ]
-    assert {cell.test for cell in full.cells} == {None}  # the grid's seeds are not tested
-    [pair] = task.pairs
-    assert (pair.mode, pair.against, pair.seeds) == ("lora", "full", (7, 8, 9))
-    assert pair.delta == pytest.approx(2 / 8 - 4 / 8)
-    assert [test.seed for test in pair.mcnemar] == [7, 8, 9]
-
-
-def test_a_confirming_seed_that_diverged_leaves_its_mode_uncompared(tmp_path):
-    make_run(tmp_path, confirming={7: 4, 8: None})
-    plan = PLAN.model_copy(update={"mode": Mode(name="lora", train=["head"]), "confirming_seeds": (7, 8)})
-    confirmations = [metrics_of(plan.cell(8, "3e-4", seed), 3 / 8) for seed in (7, 8)]
-    write_mode(tmp_path, plan, [metrics_of(cell, 6 / 8) for cell in plan.cells()], confirmations=confirmations)
-    [task] = compare(tmp_path, ONE, ["imdb"], ["full", "lora", "a_b"]).tasks
-    full, lora, gone = task.modes
-    assert task.pairs == ()
-    assert task.score(full) is full.chosen.test is full.chosen.compared_validation is None
-    assert full.chosen.validation["accuracy"].mean == 6.5 / 8
-    assert [(cell.seed, cell.status, cell.test) for cell in full.confirmations] == [
-        (7, "ok", None),
-        (8, "diverged", None),
-    ]
-    assert task.score(lora).mean == 2 / 8
-    assert (gone.chosen, gone.confirmations) == (None, ())
-
-
 def test_unlike_devices_and_precisions_are_told_by_mode():
     made = compared(
         settings_of("t", ["accuracy"]),
@@ -295,184 +225,6 @@ def test_unlike_devices_and_precisions_are_told_by_mode():
 
 def on_a_gpu(metrics: Metrics) -> Metrics:
     return changed(changed(metrics, "environment.device", "cuda"), "environment.dtype", "float32")
-
-
-def test_modes_are_in_the_order_given_and_full_is_what_others_are_compared_with(tmp_path):
-    make_run(tmp_path)
-    for name, shift in (("bitfit", 1), ("layernorm", 2)):
-        plan = PLAN.model_copy(update={"mode": Mode(name=name, train=["head"])})
-        write_mode(tmp_path, plan, [metrics_of(cell, (6 - shift - cell.seed) / 8) for cell in plan.cells()])
-    [task] = compare(tmp_path, ONE, ["imdb"], ["bitfit", "a_b", "full", "layernorm"]).tasks
-    assert [mode.name for mode in task.modes] == ["bitfit", "a_b", "full", "layernorm"]
-    pairs = [(pair.mode, pair.against) for pair in task.pairs]
-    assert pairs == [("bitfit", "full"), ("layernorm", "full"), ("layernorm", "bitfit")]
-    assert all(pair.p_holm >= pair.p for pair in task.pairs)
-    assert len(LABELS) == task.data.splits.test.rows
-
-
-MINI = {"mini": MODEL.name}  # reads what is tokenised for the first model
-
-
-def two_models(folder):
-    """Write two models on two tasks, each with full, lora, which has the same errors or one more, and a_b, diverged."""
-    for model, task in itertools.product((MODEL, MODEL.model_copy(update={"name": "mini"})), ("imdb", "other")):
-        settings = settings_of(task, ("accuracy",))
-        make_run(folder, plan=PLAN.model_copy(update={"model": model, "task": settings}))
-        plan = PLAN.model_copy(update={"model": model, "task": settings, "mode": Mode(name="lora", train=["head"])})
-        worse = 1 if (model.name, task) == ("mini", "other") else 0
-        right = {(1024, "3e-4"): 6 - worse}
-        cells = [metrics_of(cell, (right.get(cell.setting, 3) + cell.seed) / 8) for cell in plan.cells()]
-        write_mode(folder, plan, cells)
-    shutil.rmtree(folder / "data" / "mini")
-    write_json(folder / "base_model/mini/config.json", {"n_layers": 6, "dim": 384})
-    return folder
-
-
-def test_each_model_on_each_task_is_compared_and_all_their_pairs_are_corrected_together(tmp_path):
-    told = compare(two_models(tmp_path), ONE | MINI, ["imdb", "other"], ["full", "lora", "a_b"])
-    assert [(task.model.name, task.name, task.title, task.key) for task in told.tasks] == [
-        ("bert_tiny", "imdb", "imdb, bert_tiny", "imdb_bert_tiny"),
-        ("bert_tiny", "other", "other, bert_tiny", "other_bert_tiny"),
-        ("mini", "imdb", "imdb, mini", "imdb_mini"),
-        ("mini", "other", "other, mini", "other_mini"),
-    ]
-    assert [task.shape for task in told.tasks] == [SHAPE, SHAPE, *[Shape(layers=6, width=384)] * 2]
-    assert ([model.name for model in told.models], told.several_models, told.several_tasks) == (
-        ["bert_tiny", "mini"],
-        True,
-        True,
-    )
-    pairs = [pair for task in told.tasks for pair in task.pairs]
-    assert [pair.delta for pair in pairs] == [0, 0, 0, -1 / 8]
-    assert pairs[-1].p < 1
-    assert [pair.p_holm for pair in pairs] == pytest.approx([1, 1, 1, min(1, 4 * pairs[-1].p)])
-    assert pairs[0].detectable == statistics.detectable(pairs[0].uncertainty, 4)
-
-
-def test_of_one_model_a_task_is_its_own_title(tmp_path):
-    two_models(tmp_path)
-    told = compare(tmp_path, MINI, ["imdb"], ["full"])
-    assert [(task.title, task.key) for task in told.tasks] == [("imdb", "imdb")]
-    assert (told.several_models, told.several_tasks) == (False, False)
-
-
-def test_a_shape_without_known_names_is_not_told(tmp_path):
-    write_json(make_run(tmp_path) / "base_model/bert_tiny/config.json", {"num_hidden_layers": [1, 2]})
-    [task] = compare(tmp_path, ONE, ["imdb"], ["full"]).tasks
-    assert task.shape == Shape(layers=None, width=None)
-
-
-def test_a_missing_cell_is_told_with_its_model(tmp_path):
-    two_models(tmp_path)
-    for name in ("bs8_lr3e-4_seed1/metrics.json", "best.json"):
-        (tmp_path / "cells/mini/imdb/lora" / name).unlink()
-    told = compare(tmp_path, ONE | MINI, ["imdb"], ["full", "lora"], partial=True)
-    assert [(task.model.name, [mode.name for mode in task.modes]) for task in told.tasks] == [
-        ("bert_tiny", ["full", "lora"]),
-        ("mini", ["full"]),
-    ]
-    assert [(each.model, each.task, each.mode, len(each.cells)) for each in told.missing] == [
-        ("mini", "imdb", "lora", 1)
-    ]
-
-
-def test_the_share_of_an_accuracy_has_the_interval_of_the_delta_method():
-    found = []
-    [pair] = compared(settings_of("t", ["accuracy"]), modes=lambda modes: found.extend(modes) or modes).pairs
-    noisy, good = (mode.splits["test"].predictions == mode.splits["test"].labels for mode in found)
-    share = noisy.mean() / good.mean()
-    # A ratio m / f is off by (m - share f) / f: over rows with one more in each direction, as differences have it.
-    of_rows = noisy.mean(0) - share * good.mean(0)
-    error = np.sqrt(((of_rows - of_rows.mean()) ** 2).sum() + 1) / ROWS
-    half = half_widths(noisy.mean(1) - share * good.mean(1), error) / good.mean()
-    assert pair.share == pytest.approx(share)
-    assert pair.share_interval == pytest.approx((share - half, share + half))
-
-
-def test_the_share_of_a_resampled_score_has_the_interval_of_the_delta_method():
-    found = []
-    [pair] = compared(settings_of("t", ["pearson"]), modes=lambda modes: found.extend(modes) or modes).pairs
-    splits = [mode.splits["test"] for mode in found]
-    noisy, good = (np.array([scores["pearson"] for scores in split.scores]) for split in splits)
-    resampled = [statistics.resample("pearson", split.predictions, split.labels).mean(1) for split in splits]
-    share = noisy.mean() / good.mean()
-    half = half_widths(noisy - share * good, (resampled[0] - share * resampled[1]).std(ddof=1)) / good.mean()
-    assert pair.share == pytest.approx(share)
-    assert pair.share_interval == pytest.approx((share - half, share + half))
-
-
-def test_there_is_no_share_where_lower_is_better_or_a_score_is_not_above_zero():
-    [pair] = compared(settings_of("t", ["mean_squared_error"])).pairs
-    assert (pair.share, pair.share_interval) == (None, None)
-    task, labels = settings_of("t", ["matthews"]), np.arange(ROWS) % 2
-    right, wrong, always = (
-        np.tile(logits, (2, 1, 1)) for logits in (np.eye(2)[labels], np.eye(2)[1 - labels], [[0, 1]] * ROWS)
-    )
-    for full, other in ((wrong, right), (right, wrong), (always, right), (right, always)):
-        modes = [mode_of(name, task, "test", seeds, labels) for name, seeds in (("full", full), ("other", other))]
-        [pair] = compare_task(data_of(task, test=ROWS, hidden=0), modes, SHAPE, "t").pairs
-        assert (pair.share, pair.share_interval) == (None, None)
-
-
-def run_compare(folder, monkeypatch, *options) -> Comparison:
-    output = folder / "out.json"
-    arguments = [
-        *("compare.py", folder, "--models", "bert_tiny=bert_tiny", "--tasks", "imdb", "--modes", "full", "a_b"),
-        *options,
-    ]
-    monkeypatch.setattr("sys.argv", list(map(str, [*arguments, "--output", output])))
-    main()
-    return read_record(Comparison, output)
-
-
-def test_what_the_script_writes_is_read_back_equal(tmp_path, monkeypatch):
-    make_run(tmp_path)
-    told = run_compare(tmp_path, monkeypatch)
-    assert told == compare(tmp_path, ONE, ["imdb"], ["full", "a_b"])
-    assert json.loads((tmp_path / "out.json").read_text())["tasks"][0]["modes"][1]["settings"][0]["diverged"] == 2
-
-
-def test_a_missing_cell_is_an_error_unless_partial(tmp_path, monkeypatch):
-    make_run(tmp_path)
-    folder = tmp_path / "cells/bert_tiny/imdb/a_b"
-    gone = folder / "bs8_lr3e-4_seed1/metrics.json"
-    gone.unlink()
-    with pytest.raises(InputError, match=f"{gone}: no such file"):
-        run_compare(tmp_path, monkeypatch)
-    (folder / "best.json").unlink()  # nothing is selected of a mode that lacks a cell
-    told = run_compare(tmp_path, monkeypatch, "--partial")
-    assert [mode.name for mode in told.tasks[0].modes] == ["full"]
-    [missing] = told.missing
-    assert (missing.model, missing.task, missing.mode, missing.planned) == ("bert_tiny", "imdb", "a_b", 8)
-    assert [(cell.setting, cell.seed) for cell in missing.cells] == [((8, "3e-4"), 1)]
-
-
-def test_where_every_mode_lacks_a_cell_there_is_nothing_to_compare(tmp_path, monkeypatch):
-    for path in make_run(tmp_path).glob("cells/bert_tiny/imdb/*/bs8_lr3e-4_seed1/metrics.json"):
-        path.unlink()
-    with pytest.raises(InputError, match="nothing to compare: every mode lacks a cell on every task"):
-        run_compare(tmp_path, monkeypatch, "--partial")
-
-
-def test_a_choice_of_an_older_plan_is_refused(tmp_path, monkeypatch):
-    path = make_run(tmp_path) / "cells/bert_tiny/imdb/full/plan.json"
-    plan = json.loads(path.read_text())
-    path.write_text(json.dumps({**plan, "seeds": [0, 1, 2]}))
-    with pytest.raises(InputError, match=r"best\.json: plan\.seeds is \[0, 1\], this run has \[0, 1, 2\]"):
-        run_compare(tmp_path, monkeypatch)
-    path.write_text(json.dumps({**plan, "task": {**plan["task"], "name": "other"}}))
-    with pytest.raises(InputError, match=r"plan\.json: belongs to bert_tiny, other, full"):
-        run_compare(tmp_path, monkeypatch)
-
-
-def test_predictions_of_other_scores_are_refused(tmp_path, monkeypatch):
-    path = make_run(tmp_path) / "cells/bert_tiny/imdb/full/chosen/test.json"
-    evaluation = Evaluation.read(path)
-    cells = [cell.model_copy(update={"scores": {"accuracy": 0.5}}) for cell in evaluation.cells]
-    names = evaluation.files
-    evaluation.model_copy(update={"cells": tuple(cells)}).write(path, *names)
-    with pytest.raises(InputError, match=r"test\.safetensors: its predictions do not give the scores of the JSON"):
-        run_compare(tmp_path, monkeypatch)
 
 
 def test_the_comparison_is_made_of_what_the_cells_say():

@@ -9,6 +9,7 @@ import pytest
 from comparisons import comparison
 from conftest import REPOSITORY, run
 from figure_tasks import LONG, make_task
+from ladders import ladder
 
 from finegrid.files import read_json, write_json
 from finegrid.reporting.figures import names, style
@@ -45,6 +46,16 @@ def test_every_figure_is_written_and_listed_in_order(tmp_path):
     starts = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
     for name in files:
         assert (tmp_path / name).read_bytes().startswith(starts[name[-4:]])
+
+
+def test_of_several_models_each_has_its_figures_and_the_ladder_is_one_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "FORMATS", ["svg"])
+    figures.write(ladder().tasks[:2], tmp_path)
+    index = {each["name"]: each for each in read_json(tmp_path / "figures.json")}
+    assert list(index) == names(["mini", "tiny"], ["imdb"])
+    assert index["heatmap_imdb_tiny"]["task"] == "imdb, tiny"
+    assert not any("could not be drawn" in each["caption"] for each in index.values())
+    assert {"4.4 M", "11 M"} <= set(texts(tmp_path, "ladder"))
 
 
 def test_where_everything_diverged_each_figure_says_so(tmp_path, monkeypatch):

@@ -3,15 +3,20 @@
 import re
 
 import pytest
-from comparisons import changed, comparison, ladder, mode, of_model, task
+import tables
+from comparisons import changed, comparison, mode, plan, task
+from conftest import REPOSITORY
+from ladders import ladder, of_model
 
-from finegrid.evaluation.comparison import TaskComparison
-from finegrid.reporting import layout
+from finegrid.evaluation.comparison import MissingCells, TaskComparison
+from finegrid.evaluation.published import read_published
+from finegrid.reporting import layout, published_table, score_tables
 from finegrid.reporting.discussion import discuss
 from finegrid.reporting.figures import ladder as figure
 from finegrid.reporting.figures import names, names_of, style
 from finegrid.reporting.ladder import differences, table, trend
 
+PUBLISHED = REPOSITORY / "config" / "published.yaml"
 GOOGLE = "google/bert_uncased_L-{}_H-{}_A-{}"
 
 
@@ -202,6 +207,39 @@ def test_what_models_of_two_series_do_not_show_is_in_the_table_and_the_discussio
 
 def test_of_one_model_there_is_no_ladder():
     assert "Size of the model" not in {section.heading for section in discuss(comparison(), []).sections}
+
+
+def test_of_several_models_the_missing_one_is_named():
+    missing = MissingCells(model="mini", task="imdb", mode="lora", planned=2, cells=plan("lora").cells())
+    made = tables.make_tables(comparison(ladder().tasks, missing=[missing]), [])
+    assert all(table.caption.startswith("INCOMPLETE, without mini imdb lora: ") for table in made)
+    assert all(table.notes[0].startswith("Missing: mini, imdb, lora: 2 of 2 cells") for table in made)
+
+
+def test_models_are_a_column_where_there_are_several():
+    one, several = comparison(), ladder()
+    shown = {table.name: layout.shown(table).columns for table in tables.make_tables(one, [])}
+    assert "ladder" not in shown and not any("model" in columns for columns in shown.values())
+    scores = read_published([PUBLISHED])
+    shown = {table.name: layout.shown(table).columns for table in tables.make_tables(several, scores)}
+    assert list(shown)[4:6] == ["retention", "ladder"]
+    assert {columns[0] for columns in shown.values()} == {"model"}
+    assert {row[0] for table in tables.make_tables(several, []) for row in layout.shown(table).rows} == {
+        "mini",
+        "tiny",
+        "small",
+    }
+    notes = score_tables.validation(several).notes
+    assert notes[0].startswith("Models: mini (google/bert_uncased_L-4_H-256_A-4), tiny (google/")
+    assert sum(note.startswith("Data: ") for note in notes) == 1
+    edge = "Edge of the grid: imdb, mini, full; imdb, tiny, full; imdb, small, full: learning rate 3e-4 is the smallest"
+    assert any(note.startswith(edge) for note in notes)
+
+
+def test_published_scores_stand_beside_models_of_their_size():
+    table = published_table.table(ladder(), read_published([PUBLISHED]))
+    assert {row["model"] for row in table.records if row["source"] == "The study that finegrid grew from"} == {"tiny"}
+    assert "tiny" in {row["model"] for row in table.exact if row["source"] == "this run"}
 
 
 def test_the_figure_has_a_line_for_each_mode_over_the_sizes():

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import report
-from comparisons import comparison, confirmed, ladder, mode_of, task
+from comparisons import comparison, confirmed, mode_of, task
 from conftest import run
+from ladders import ladder
 from report_files import BOTH, CELLS, MARKUP, MODE, TASK, odd_comparison, write_report_files
 
 from finegrid.errors import InputError

@@ -158,8 +158,8 @@ def configuration(key: str, name: str) -> dict:
         "run": lambda: config | {"run": name},
         "task": lambda: config | {"tasks": {name: own}},
         "mode": lambda: config | {"modes": {name: {"train": [".*"]}}},
-        "model": lambda: config | {"model": {"name": name, "source": "bundled"}},
-        "owner": lambda: config | {"model": {"name": "m", "source": "hub", "repo": f"{name}/b"}},
+        "model": lambda: config | {"models": {name: {"source": "bundled"}}},
+        "owner": lambda: config | {"models": {"m": {"source": "hub", "repo": f"{name}/b"}}},
         "repository": lambda: config | {"tasks": {"own": own | {"repo": f"a/{name}"}}},
         "pattern": lambda: config | {"tasks": {"own": own | {"files": {"train": name}}}},
     }[key]()

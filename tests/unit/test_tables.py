@@ -9,9 +9,10 @@ from pathlib import Path
 import discuss
 import pytest
 import tables
-from comparisons import ODD_NAME, changed, comparison, confirmed, ladder, mode, odd, plan, task
+from comparisons import changed, comparison, confirmed, mode, plan, task
 from hypothesis import given
 from hypothesis import strategies as st
+from odd_names import ODD_NAME, odd
 
 from finegrid.evaluation.comparison import MissingCells
 from finegrid.evaluation.published import read_published
@@ -246,39 +247,6 @@ def test_missing_cells_are_named_in_every_table(tmp_path):
         assert [line["missing_cells"] for line in lines if line["mode"] == "full"] == ["2000 of 3000"]
     statuses = [line["status"] for line in csv.DictReader((folder / "grid.csv").open())]
     assert (statuses.count("missing"), statuses.count("ok")) == (2000, 6)
-
-
-def test_of_several_models_the_missing_one_is_named():
-    missing = MissingCells(model="mini", task="imdb", mode="lora", planned=2, cells=plan("lora").cells())
-    made = tables.make_tables(comparison(ladder().tasks, missing=[missing]), [])
-    assert all(table.caption.startswith("INCOMPLETE, without mini imdb lora: ") for table in made)
-    assert all(table.notes[0].startswith("Missing: mini, imdb, lora: 2 of 2 cells") for table in made)
-
-
-def test_models_are_a_column_where_there_are_several():
-    one, several = comparison(), ladder()
-    shown = {table.name: layout.shown(table).columns for table in tables.make_tables(one, [])}
-    assert "ladder" not in shown and not any("model" in columns for columns in shown.values())
-    scores = read_published([PUBLISHED])
-    shown = {table.name: layout.shown(table).columns for table in tables.make_tables(several, scores)}
-    assert list(shown)[4:6] == ["retention", "ladder"]
-    assert {columns[0] for columns in shown.values()} == {"model"}
-    assert {row["model"] for table in tables.make_tables(several, []) for row in rows(table)} == {
-        "mini",
-        "tiny",
-        "small",
-    }
-    notes = score_tables.validation(several).notes
-    assert notes[0].startswith("Models: mini (google/bert_uncased_L-4_H-256_A-4), tiny (google/")
-    assert sum(note.startswith("Data: ") for note in notes) == 1
-    edge = "Edge of the grid: imdb, mini, full; imdb, tiny, full; imdb, small, full: learning rate 3e-4 is the smallest"
-    assert any(note.startswith(edge) for note in notes)
-
-
-def test_published_scores_stand_beside_models_of_their_size():
-    table = published_table.table(ladder(), read_published([PUBLISHED]))
-    assert {row["model"] for row in rows(table) if row["source"] == "The study that finegrid grew from"} == {"tiny"}
-    assert "tiny" in {row["model"] for row in table.exact if row["source"] == "this run"}
 
 
 def test_the_grid_has_a_row_per_cell(written):
