@@ -29,7 +29,7 @@ def test_as_a_module_of_another_workflow_all_is_planned(tmp_path):
     config |= {"modes": {"full": {}}, "learning_rates": ["3e-4"]}  # one cell
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=REPOSITORY / "Snakefile"), encoding="utf-8")
-    assert planned_jobs(tmp_path, config="mine.yaml") == dict.fromkeys(RULES, 1)
+    assert planned_jobs(tmp_path, config=None) == dict.fromkeys(RULES, 1)
 
 
 def test_lists_and_mappings_on_the_command_line(clone):
