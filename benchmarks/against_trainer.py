@@ -30,7 +30,7 @@ from finegrid.records import Metrics
 from finegrid.training import environment
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-WORKLOADS = ["config/config.yaml", "benchmarks/mrpc.yaml", "benchmarks/imdb512.yaml"]
+WORKLOADS = ["benchmarks/imdb128.yaml", "benchmarks/mrpc.yaml", "benchmarks/imdb512.yaml"]
 CORES = len(os.sched_getaffinity(0))
 # BERT-tiny: weights of its two layers; hidden size times layers.
 WEIGHTS, ATTENTION = 2 * (4 * 128 * 128 + 2 * 128 * 512), 128 * 2

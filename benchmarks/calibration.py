@@ -33,13 +33,14 @@ LEAST_REPEATS = 60  # on the largest split of the metrics that need a bootstrap
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=METRICS, help="default: all")
+    parser.add_argument("--rows", nargs="+", type=int, choices=ROWS, default=ROWS, help="of the split; default: all")
     parser.add_argument("--repeats", type=int, default=1000, help="of each combination (default: %(default)s)")
     parser.add_argument("--output", default="benchmarks/results/calibration.json", help="default: %(default)s")
     arguments = parser.parse_args()
     path = Path(arguments.output)
     found = json.loads(path.read_text()) if path.exists() else []
-    found = [row for row in found if row["metric"] not in arguments.metrics]
-    for metric, *setting in itertools.product(arguments.metrics, ROWS, SEEDS, SPREADS, SHARED):
+    found = [row for row in found if row["metric"] not in arguments.metrics or row["rows"] not in arguments.rows]
+    for metric, *setting in itertools.product(arguments.metrics, arguments.rows, SEEDS, SPREADS, SHARED):
         found.append(simulate(metric, *setting, arguments.repeats))
         print(json.dumps(found[-1]), flush=True)
     path.parent.mkdir(exist_ok=True)
