@@ -24,7 +24,7 @@ from conftest import (
     snakemake,
     without_cost,
 )
-from handmade import make_run
+from handmade import PLAN, make_run
 from hub_server import hub_environment, serve
 
 from finegrid.config.cell import Cell
@@ -149,11 +149,12 @@ def test_a_full_disk_where_a_default_run_writes_nothing(disk, tmp_path, record_t
     (tmp_path / "hub" / "datasets/a/b").mkdir(parents=True)
     (tmp_path / "hub" / "datasets/a/b/train.csv").write_text("text,label\n")
     fill(disk, 0)
+    submit = ["submit.py", run_folder, "--model", PLAN.model.name, "--tasks", "imdb", "--mode", "a_b"]
     with serve(tmp_path / "hub") as server:
         wanted = '{"datasets/a/b": ["*.csv"]}'
         fetch = ["fetch.py", wanted, "--lock", tmp_path / "lock.json"]
         for words, told in (
-            (["submit.py", run_folder, "--tasks", "imdb", "--mode", "a_b", "--output", disk / "out"], "No space left"),
+            ([*submit, "--output", disk / "out"], "No space left"),
             ([*fetch, "--mirror", tmp_path / "mirror", "--output", disk / "fetched.json"], "No space left"),
             ([*fetch, "--mirror", disk / "mirror", "--output", tmp_path / "fetched.json"], "No space left"),
         ):
