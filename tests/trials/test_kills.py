@@ -185,7 +185,7 @@ def test_a_cell_out_of_memory_is_told_and_hides_nothing(clone):
         assert "1 of 2 cells (batch size 16, learning rate 1e-3, seed 0)" in said, table
     assert "| bitfit " in (tables / "table2.md").read_text()
     assert "| full " not in (tables / "table2.md").read_text()
-    assert "imdb,full,bundled-bert-tiny,16,1e-3,0,missing" in (tables / "grid.csv").read_text()
+    assert "bundled-bert-tiny,imdb,full,16,1e-3,0,missing" in (tables / "grid.csv").read_text()
     assert not list(clone.glob(f"{CELLS}/full/chosen/*"))
     script.write_text(text)
     done = snakemake(clone)
