@@ -95,7 +95,8 @@ def test_the_same_comparison_gives_the_same_bytes_in_another_process(tmp_path):
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
     starts = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
-    assert one.keys() == {f"{name}.{form}" for name in names(["bert_tiny"], ["imdb"]) for form in starts} | {"figures.json"}
+    drawn = {f"{name}.{form}" for name in names(["bert_tiny"], ["imdb"]) for form in starts}
+    assert one.keys() == drawn | {"figures.json"}
     assert all(content.startswith(starts.get(name[-3:], b"")) for name, content in one.items())
 
 
