@@ -1,4 +1,4 @@
-# `make` runs the default configuration and prints its tables. `make test` checks everything in five minutes;
+# `make` runs the default configuration and prints its tables. `make test` checks the project in minutes;
 # `make test-all` adds the trials, such as kills and full disks. All of them set up .venv by themselves.
 # The newest Python of these that is there. With `make PYTHON=python3.12` a .venv of another one is made anew.
 PYTHONS := python3.14 python3.13 python3.12 python3.11

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fine-tune the setting that validation chose with one more seed, which had no say in the choice.
 
-Writes what finetune.py writes, which keeps a result that is there if it is the same cell's: the choice need not change
-because the grid grows. Where every setting diverged, metrics.json says that nothing was chosen, and the other files are
+Writes what finetune.py writes. A result of the same cell that is there stays, as the choice need not change when the
+grid grows. Where every setting diverged, metrics.json says that nothing was chosen, and the other files are
 empty.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("best", help="best.json of the task and mode")
+    parser.add_argument("best", help="best.json of the model, task and mode")
     parser.add_argument("--seed", type=int, required=True, help="the confirming seed")
     add_folders(parser)
     return parser.parse_args()

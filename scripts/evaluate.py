@@ -15,7 +15,7 @@ import numpy as np
 
 from finegrid import errors
 from finegrid.evaluation.predictions import load_predictions, save_predictions
-from finegrid.evaluation.results import read_metrics
+from finegrid.evaluation.results import read_tested
 from finegrid.evaluation.selection import all_ok
 from finegrid.records import Best, EvaluatedCell, Evaluation, EvaluationData
 
@@ -26,8 +26,7 @@ def main() -> None:
     arguments = parse_arguments()
     best, output = Best.read(arguments.best), Path(arguments.output)
     plan, task = best.plan, best.plan.task
-    folders = [plan.tested_folder(cell, arguments.results) for cell in best.cells()]
-    found = [read_metrics(folder / "metrics.json", cell) for folder, cell in zip(folders, best.cells(), strict=True)]
+    found = read_tested(best, arguments.results)
     if not (found and all_ok(found)):
         cells = [EvaluatedCell(seed=metrics.cell.seed, fingerprint=metrics.fingerprint) for metrics in found]
         diverged = Evaluation(plan=plan, status="diverged", chosen=best.chosen, cells=cells)
@@ -47,7 +46,8 @@ def main() -> None:
     labels = {"test": test.labels.numpy(), "hidden": hidden.labels.numpy()}
     logits = {name: [] for name in PREDICTIONS}
     cells = []
-    for folder, metrics in zip(folders, found, strict=True):
+    for metrics in found:
+        folder = plan.tested_folder(metrics.cell, arguments.results)
         metrics.check_file(folder / "validation.safetensors")
         validation_logits, labels["validation"] = load_predictions(folder / "validation.safetensors")
 

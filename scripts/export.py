@@ -14,7 +14,7 @@ from finegrid.evaluation.results import ModeResults, read_mode
 from finegrid.evaluation.selection import best_seed
 from finegrid.files import make_folder, read_json, write_text
 from finegrid.records import Metrics
-from finegrid.reporting.footnotes import listed
+from finegrid.reporting.footnotes import with_noun
 from finegrid.reporting.markdown import escape
 from finegrid.reporting.model_card import model_card
 from finegrid.sealed import as_json
@@ -82,7 +82,7 @@ def diverged_card(mode: ModeResults) -> str:
         diverged = [metrics.cell.seed for metrics in mode.tested if metrics.status == "diverged"]
         return heading + (
             f"Batch size {mode.best.chosen.batch_size} with learning rate {mode.best.chosen.learning_rate} was best on "
-            f"validation, and diverged with {listed(diverged, 'confirming seed')}. A smaller learning rate may "
+            f"validation, and diverged with {with_noun(diverged, 'confirming seed')}. A smaller learning rate may "
             "train.\n"
         )
     return heading + (

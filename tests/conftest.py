@@ -21,6 +21,20 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 MODEL = "bundled-bert-tiny"
 BASE_MODEL = f"results/smoke/base_model/{MODEL}"
 DATA, CELLS, EXPORT = (f"results/smoke/{part}/{MODEL}/imdb" for part in ("data", "cells", "export"))
+# A workflow that uses finegrid as a module.
+MODULE = """\
+configfile: "mine.yaml"
+
+
+module finegrid:
+    snakefile:
+        "{snakefile}"
+    config:
+        config
+
+
+use rule * from finegrid
+"""
 PIPELINE = ("Snakefile", "README.md", "config", "models", "profiles", "scripts", "workflow")
 
 # What runs here runs as on a node without internet.

@@ -3,25 +3,12 @@
 import re
 
 import yaml
-from conftest import MODEL, REPOSITORY, planned_jobs, snakemake
+from conftest import MODEL, MODULE, REPOSITORY, planned_jobs, snakemake
 
 RULES = (
     *("base_model", "prepare_training", "prepare", "inputs", "plan", "finetune", "select", "evaluate"),
     *("compare", "tables", "figures", "discuss", "report"),
 )
-MODULE = """\
-configfile: "mine.yaml"
-
-
-module finegrid:
-    snakefile:
-        "{snakefile}"
-    config:
-        config
-
-
-use rule * from finegrid
-"""
 
 
 def test_as_a_module_of_another_workflow_all_is_planned(tmp_path):

@@ -2,22 +2,9 @@
 
 import pytest
 import yaml
-from conftest import CELLS, REPOSITORY, run, without_cost
+from conftest import CELLS, MODULE, REPOSITORY, run, without_cost
 
 CELL = f"{CELLS}/full/bs16_lr3e-4_seed0/metrics.json"
-MODULE = """\
-configfile: "mine.yaml"
-
-
-module finegrid:
-    snakefile:
-        "{snakefile}"
-    config:
-        config
-
-
-use rule * from finegrid
-"""
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from tiny_repository import change, tiny_repository
 from transformers import AutoModel
 
-from finegrid.config.model import Model, model_folder
+from finegrid.config.model import Model
+from finegrid.config.model_folder import model_folder
 from finegrid.errors import InputError
 from finegrid.files import read_json
 from finegrid.modeling.bundled import FOLDER

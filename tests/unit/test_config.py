@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 from finegrid.config.cell import Cell, Plan, plans
 from finegrid.config.definition import Config, Mode, Task
 from finegrid.config.hub_files import hub_files
-from finegrid.config.model import model_folder
+from finegrid.config.model_folder import model_folder
 from finegrid.config.modes import BIASES
 from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.config.tasks import TASKS

@@ -3,8 +3,10 @@
 import pytest
 from every_architecture import tiny_config
 
+from finegrid.config import limits
 from finegrid.config.limits import Size, layers_and_width, memory_mb, minutes, size_of
 from finegrid.modeling.architectures import ACCEPTED
+from finegrid.training.fast import micro_batches
 
 TINY, MINILM = Size(4_386_178, 2, 128, 2), Size(22_713_602, 6, 384, 12)
 
@@ -38,6 +40,7 @@ def test_larger_models_ask_for_more(change):
 
 
 def test_a_batch_of_micro_batches_takes_no_more_memory():
+    assert micro_batches.TOKENS_AT_ONCE["cpu"] == limits.TOKENS_AT_ONCE
     assert memory_mb(TINY, 64, 128) == memory_mb(TINY, 1024, 128) > memory_mb(TINY, 16, 128)
 
 

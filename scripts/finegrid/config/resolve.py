@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from finegrid.config.data_files import find_files, split_files
 from finegrid.config.definition import SOURCES, SPLITS, Config, GridMode, Task
 from finegrid.config.hub_files import is_inside
-from finegrid.config.model import GridModel, model_folder
+from finegrid.config.model import GridModel
+from finegrid.config.model_folder import model_folder
 from finegrid.config.modes import EVERYTHING, HEAD, MODES
 from finegrid.config.tasks import BUNDLED, TASKS, VALIDATION_FROM_TRAIN
 from finegrid.config.types import short_repr

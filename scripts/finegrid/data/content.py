@@ -12,7 +12,8 @@ from pathlib import Path
 from finegrid.config.data_files import split_files
 from finegrid.config.definition import Task
 from finegrid.config.hub_files import MODEL_FILES
-from finegrid.config.model import Model, model_folder
+from finegrid.config.model import Model
+from finegrid.config.model_folder import model_folder
 from finegrid.errors import InputError
 from finegrid.files import fingerprint, read_json, sha256, write_json
 from finegrid.sealed import Result, read_as

@@ -106,18 +106,14 @@ def compare_task(data: DataStats, modes: list[ModeResults], shape: Shape, title:
     split, parts = ("test", splits.test.parts) if read else ("validation", splits.validation.parts)
     scored = {name: (name, metric, rows) for name, metric, rows in scored_parts(metrics, parts)}
 
+    by_name = {mode.plan.mode.name: mode for mode in modes}
+
     @cache
-    def resampled(index: int, name: str) -> np.ndarray:
+    def resampled(mode: str, name: str) -> np.ndarray:
         _, metric, rows = scored[name]
-        found = modes[index].splits[split]
+        found = by_name[mode].splits[split]
         return statistics.resample(metric, found.predictions[:, rows], found.labels[rows])
 
-    def resampled_of(mode: ModeResults, name: str) -> np.ndarray:
-        return resampled(next(index for index, each in enumerate(modes) if each is mode), name)
-
-    described = [
-        describe_mode(mode, split, describe_scores(mode, split, scored.values(), resampled_of)) for mode in modes
-    ]
     return TaskComparison(
         model=plan.model,
         task=plan.task,
@@ -127,8 +123,8 @@ def compare_task(data: DataStats, modes: list[ModeResults], shape: Shape, title:
         training=plan.training,
         scores=score_names(metrics, splits.validation.parts),
         test_status="read" if read else "hidden" if splits.hidden.rows else "no test split",
-        modes=described,
-        pairs=compare_pairs(modes, split, next(iter(scored.values())), resampled_of),
+        modes=[describe_mode(mode, split, describe_scores(mode, split, scored.values(), resampled)) for mode in modes],
+        pairs=compare_pairs(modes, split, next(iter(scored.values())), resampled),
     )
 
 
@@ -145,7 +141,7 @@ def describe_scores(
         if metric == "accuracy":
             method, interval = "Wilson", statistics.wilson(right_rows(mode.splits[split], rows))
         else:
-            means = resampled(mode, name).mean(1)
+            means = resampled(mode.plan.mode.name, name).mean(1)
             method, interval = "bootstrap", statistics.percentile_interval(means)
         known = statistics.uncertainty(scores, over_rows=0.0)  # `interval` has that part
         low, high = statistics.with_seeds(spread.mean, interval, known)
@@ -163,7 +159,7 @@ def describe_mode(mode: ModeResults, split: str, scores: dict[str, IntervalSprea
             batch_size=chosen.batch_size,
             learning_rate=chosen.learning_rate,
             edges=chosen.edges,
-            validation={name: statistics.spread([scores[name] for scores in validation]) for name in validation[0]},
+            validation={name: statistics.spread([of_seed[name] for of_seed in validation]) for name in validation[0]},
             test=scores if split == "test" else None,
             compared_validation=scores if split == "validation" else None,
         )

@@ -185,6 +185,10 @@ class TaskComparison(Result):
         scores = mode.chosen and (mode.chosen.test if self.tested else mode.chosen.compared_validation)
         return scores[self.metric] if scores else None
 
+    def to_full(self, mode: ModeComparison) -> Pair | None:
+        """Return the comparison of a mode with full fine-tuning, if there is one."""
+        return next((pair for pair in self.pairs if (pair.mode, pair.against) == (mode.name, "full")), None)
+
     def mode(self, name: str) -> ModeComparison | None:
         """Return the mode of this name, if it is compared."""
         return next((mode for mode in self.modes if mode.name == name), None)

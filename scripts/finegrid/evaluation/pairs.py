@@ -6,14 +6,16 @@ import numpy as np
 
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation import statistics
-from finegrid.evaluation.comparison import Pair, TaskComparison, Verdict
+from finegrid.evaluation.comparison import Pair, TaskComparison, Uncertainty, Verdict
 from finegrid.evaluation.results import ModeResults, SplitPredictions
 
 SIGNIFICANT = 0.05
-Resampled = Callable[[ModeResults, str], np.ndarray]  # a mode's resampled scores of this name: [resamples, seeds]
+Resampled = Callable[[str, str], np.ndarray]  # of a mode's name and a score's: its resampled values, [resamples, seeds]
 
 
-def compare_pairs(modes: list[ModeResults], split: str, scored: tuple[str, str, slice], resampled: Resampled):
+def compare_pairs(
+    modes: list[ModeResults], split: str, scored: tuple[str, str, slice], resampled: Resampled
+) -> list[Pair]:
     """Compare each mode with those before it, full fine-tuning being the first.
 
     `scored` is the name, metric and rows of the score that selects. The p values are not yet corrected.
@@ -32,31 +34,33 @@ def compare_two(
     """Compare two modes, seed by seed and row by row."""
     name, metric, rows = scored
     both = ours, theirs
+    modes = [mode.plan.mode.name for mode in both]
     seeds = ours.plan.tested_seeds
     scores = [np.array([of_seed[name] for of_seed in mode.splits[split].scores]) for mode in both]
-    per_seed = []
-    if metric == "accuracy":
-        right = [right_rows(mode.splits[split], rows) for mode in both]
-        error = statistics.rows_error_of_accuracy(*right)
-        per_seed = [statistics.mcnemar_exact(*of_seed) for of_seed in zip(seeds, *right, strict=True)]
-    else:
-        error = float(np.std(resampled(ours, name).mean(1) - resampled(theirs, name).mean(1), ddof=1))
-    delta = float(np.mean(scores[0] - scores[1]))
-    known = statistics.uncertainty((scores[0] - scores[1]).tolist(), error)
+    right = [right_rows(mode.splits[split], rows) for mode in both] if metric == "accuracy" else []
+
+    def uncertainty(factor: float) -> Uncertainty:
+        """Return how certain our mean is, less so many times theirs."""
+        if right:
+            error = statistics.rows_error_of_accuracy(right[0], factor * right[1])
+        else:
+            means = [resampled(mode, name).mean(1) for mode in modes]
+            error = float(np.std(means[0] - factor * means[1], ddof=1))
+        return statistics.uncertainty((scores[0] - factor * scores[1]).tolist(), error)
+
+    delta, known = float(np.mean(scores[0] - scores[1])), uncertainty(1)
     half = statistics.half_width(known)
     share, around = None, None
-    if METRICS[metric].higher_is_better and scores[0].mean() > 0 and scores[1].mean() > 0:
-        share = float(scores[0].mean() / scores[1].mean())
+    mean, of_theirs = (float(of_seeds.mean()) for of_seeds in scores)
+    if METRICS[metric].higher_is_better and mean > 0 and of_theirs > 0:
+        share = mean / of_theirs
         # Of a ratio m / f the error is that of m - (m / f) f, divided by f.
-        if metric == "accuracy":
-            error = statistics.rows_error_of_accuracy(right[0], share * right[1])
-        else:
-            error = float(np.std(resampled(ours, name).mean(1) - share * resampled(theirs, name).mean(1), ddof=1))
-        apart = statistics.half_width(statistics.uncertainty((scores[0] - share * scores[1]).tolist(), error))
-        around = share - apart / scores[1].mean(), share + apart / scores[1].mean()
+        apart = statistics.half_width(uncertainty(share)) / of_theirs
+        around = share - apart, share + apart
+    per_seed = [statistics.mcnemar_exact(*of_seed) for of_seed in zip(seeds, *right, strict=True)] if right else []
     return Pair(
-        mode=ours.plan.mode.name,
-        against=theirs.plan.mode.name,
+        mode=modes[0],
+        against=modes[1],
         metric=name,
         split=split,
         seeds=seeds,

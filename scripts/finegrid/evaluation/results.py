@@ -55,7 +55,7 @@ def read_mode(best_path, run_folder) -> ModeResults:
     best = Best.read(best_path)
     cells = read_cells(best.plan, run_folder)
     chosen = chosen_cells(best, cells)
-    tested = read_confirmations(best, run_folder) if best.plan.confirming_seeds else chosen
+    tested = read_tested(best, run_folder) if best.plan.confirming_seeds else chosen
     path = best.plan.chosen_folder(run_folder) / "test.json"
     evaluation = Evaluation.read(path, plan=best.plan)
     check_same(evaluation.plan, best.plan, path, "plan")
@@ -68,8 +68,11 @@ def read_mode(best_path, run_folder) -> ModeResults:
     return ModeResults(best, cells, chosen, tested, evaluation)
 
 
-def read_confirmations(best: Best, run_folder) -> list[Metrics]:
-    """Read metrics.json of the chosen setting's confirming seeds; none if every setting diverged."""
+def read_tested(best: Best, run_folder) -> list[Metrics]:
+    """Read metrics.json of the cells of the chosen setting that are tested; none if every setting diverged.
+
+    Raises InputError as `read_metrics` does.
+    """
     return [read_metrics(best.plan.tested_folder(cell, run_folder) / "metrics.json", cell) for cell in best.cells()]
 
 

@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from finegrid.config.hub_files import MODEL_FILES
-from finegrid.config.model import Model, model_folder
+from finegrid.config.model import Model
+from finegrid.config.model_folder import model_folder
 from finegrid.data import mirror
 from finegrid.errors import InputError, in_words
 from finegrid.files import read_json

@@ -3,7 +3,7 @@
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.reporting.footnotes import plural
-from finegrid.reporting.sentences import Sentence, sentence
+from finegrid.reporting.sentences import Sentence, listed, sentence
 
 
 def answer(comparison: Comparison) -> Sentence | None:
@@ -32,12 +32,11 @@ def of_task(task: TaskComparison) -> Sentence:
         if mode.name != "full":
             training = "{share#:.2%} of the parameters trained" if "{share" not in "".join(parts) else "{share#:.2%}"
             part += f" ({training}{distance(task, mode)})"
-        values[f"distance{index}"] = abs(pair.delta) if (pair := to_full(task, mode)) else None
+        values[f"distance{index}"] = abs(pair.delta) if (pair := task.to_full(mode)) else None
         parts.append(part.replace("#", str(index)))
     diverged = [mode.name for mode in task.modes if not mode.chosen]
     unconfirmed = [mode.name for mode in task.modes if mode.chosen and not task.score(mode)]
-    pairs = [to_full(task, mode) for mode in task.modes]
-    not_assessable = any(pair and pair.p is None for pair in pairs)
+    not_assessable = any(pair and pair.p is None for pair in map(task.to_full, task.modes))
     return sentence(
         "On {where}, "
         + listed(parts)
@@ -53,14 +52,9 @@ def of_task(task: TaskComparison) -> Sentence:
     )
 
 
-def to_full(task: TaskComparison, mode: ModeComparison) -> Pair | None:
-    """Return the comparison of a mode with full fine-tuning, if there is one."""
-    return next((pair for pair in task.pairs if (pair.mode, pair.against) == (mode.name, "full")), None)
-
-
 def distance(task: TaskComparison, mode: ModeComparison) -> str:
     """Say how far a mode is from full fine-tuning, with its number as the placeholder {distance#}."""
-    pair = to_full(task, mode)
+    pair = task.to_full(mode)
     if pair is None:
         return ""
     if pair.verdict == "within noise":
@@ -124,8 +118,3 @@ def beside_full(pair: Pair) -> str:
     if pair.p is None:
         return OF_ONE_SEED[1 + (pair.delta > 0) - (pair.delta < 0)]
     return ("better" if better(pair) else "worse") + " beyond noise"
-
-
-def listed(parts: list[str]) -> str:
-    """Return a list in words: `a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

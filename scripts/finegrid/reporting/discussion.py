@@ -7,7 +7,7 @@ from finegrid.evaluation.published import PublishedScore
 from finegrid.reporting import ladder
 from finegrid.reporting.answer import answer
 from finegrid.reporting.beside_published import beside_the_published
-from finegrid.reporting.sentences import Discussion, Section, Sentence, sentence
+from finegrid.reporting.sentences import Discussion, Section, Sentence, listed, sentence
 
 # The largest learning rate of the original study, which found that BitFit fails on small models.
 STUDYS_LARGEST = "3e-4"
@@ -196,7 +196,7 @@ def caveats(task: TaskComparison) -> list[Sentence]:
                 sentence(
                     "The {axis} chosen for {modes} is at the edge of the grid, so a better one may lie beyond it.",
                     axis=axis,
-                    modes=" and ".join(filter(None, [", ".join(at_edge[:-1]), at_edge[-1]])),
+                    modes=listed(at_edge),
                 )
             )
     sentences += number_of_seeds(task)

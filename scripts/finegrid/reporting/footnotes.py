@@ -6,6 +6,7 @@ from finegrid.config.cell import Cell
 from finegrid.evaluation.comparison import Comparison, MissingCells
 from finegrid.evaluation.metrics import display_name
 from finegrid.records import DataStats
+from finegrid.reporting.sentences import listed
 
 LISTED = 10  # missing cells, or files, named in a note
 
@@ -55,20 +56,19 @@ def seeds(comparison: Comparison) -> str:
     """Say which seeds there are, what they are for, and what a single one cannot show."""
     plan = comparison.tasks[0].modes[0].plan
     if plan.confirming_seeds:
-        chose, confirmed = listed(plan.seeds, "seed"), listed(plan.confirming_seeds, "confirming seed")
+        chose, confirmed = with_noun(plan.seeds, "seed"), with_noun(plan.confirming_seeds, "confirming seed")
         return f"Seeds: {chose} chose the settings. Modes are compared by {confirmed}, which had no say in the choice."
     if len(plan.seeds) == 1:
         return (
             f"Seeds: one ({plan.seeds[0]}), so nothing here shows how much scores vary from seed to seed. "
             "`confirm: {seeds: [...]}` in the configuration trains the chosen settings with more."
         )
-    return f"Seeds: scores are means over {listed(plan.seeds, 'seed')}."
+    return f"Seeds: scores are means over {with_noun(plan.seeds, 'seed')}."
 
 
-def listed(values: Sequence[int], noun: str) -> str:
+def with_noun(values: Sequence[int], noun: str) -> str:
     """Name some values: `seed 0`, `seeds 0 and 1`."""
-    *most, last = map(str, values)
-    return f"{noun} {last}" if not most else f"{noun}s {', '.join(most)} and {last}"
+    return f"{noun}{'s' * (len(values) != 1)} {listed(list(map(str, values)))}"
 
 
 def data(comparison: Comparison) -> list[str]:
@@ -98,12 +98,12 @@ def dropped(stats: DataStats) -> list[str]:
         facts.append(f"{rows} left out because the text is also in a test split")
     if source.unlabelled_rows is not None:
         rows = plural(sum(source.unlabelled_rows.values()), "row")
-        listed = ", ".join(f"{count:,} in {name}" for name, count in source.unlabelled_rows.items() if count)
-        facts.append(f"{rows} left out because there is no label" + (f" ({listed})" if listed else ""))
+        each = ", ".join(f"{count:,} in {name}" for name, count in source.unlabelled_rows.items() if count)
+        facts.append(f"{rows} left out because there is no label" + (f" ({each})" if each else ""))
     if source.repeated:
-        listed = ", ".join(source.repeated[:LISTED])
+        first = ", ".join(source.repeated[:LISTED])
         more = f" and {len(source.repeated) - LISTED:,} more" if len(source.repeated) > LISTED else ""
-        facts.append(f"named more than once, read once: {listed}{more}")
+        facts.append(f"named more than once, read once: {first}{more}")
     return facts
 
 
@@ -146,8 +146,8 @@ def unconfirmed(comparison: Comparison) -> list[str]:
         seeds = [cell.seed for cell in mode.confirmations if cell.status == "diverged"]
         if seeds:
             notes.append(
-                f"Diverged: {name}: the chosen setting with {listed(seeds, 'confirming seed')}, so it is not tested or "
-                "compared."
+                f"Diverged: {name}: the chosen setting with {with_noun(seeds, 'confirming seed')}, so it is not "
+                "tested or compared."
             )
     return notes
 
@@ -162,12 +162,12 @@ def missing(comparison: Comparison) -> list[str]:
     """List the cells that have no result, mode by mode, and say what follows from that."""
     notes = []
     for plan in comparison.missing:
-        listed = [setting(cell) for cell in plan.cells[:LISTED]]
+        settings = [setting(cell) for cell in plan.cells[:LISTED]]
         if len(plan.cells) > LISTED:
-            listed.append(f"and {len(plan.cells) - LISTED:,} more")
+            settings.append(f"and {len(plan.cells) - LISTED:,} more")
         notes.append(
             f"Missing: {of_plan(comparison, plan)}: {len(plan.cells):,} of {plural(plan.planned, 'cell')} "
-            f"({'; '.join(listed)}), so no setting was chosen or tested."
+            f"({'; '.join(settings)}), so no setting was chosen or tested."
         )
     return notes
 

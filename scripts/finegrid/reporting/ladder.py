@@ -7,9 +7,8 @@ from itertools import pairwise
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, TaskComparison
 from finegrid.evaluation.metrics import display_name
 from finegrid.reporting import footnotes
-from finegrid.reporting.answer import listed
 from finegrid.reporting.layout import Table, bounds, interval
-from finegrid.reporting.sentences import Section, Sentence, sentence
+from finegrid.reporting.sentences import Section, Sentence, listed, sentence
 
 FEW = 3  # models, which are points and not a trend
 
@@ -29,8 +28,8 @@ def size(task: TaskComparison) -> int:
 
 def share_of_full(task: TaskComparison, mode: ModeComparison) -> Pair | None:
     """Return the comparison with full fine-tuning that has the share of its score, if there is one."""
-    pairs = (pair for pair in task.pairs if (pair.mode, pair.against) == (mode.name, "full"))
-    return next((pair for pair in pairs if pair.share is not None), None)
+    pair = task.to_full(mode)
+    return pair if pair and pair.share is not None else None
 
 
 def table(comparison: Comparison) -> Table:
@@ -108,7 +107,7 @@ def discuss(comparison: Comparison) -> list[Section]:
     for name, models in rungs(comparison).items():
         for mode in dict.fromkeys(mode.name for task in models for mode in task.modes if mode.name != "full"):
             sentences += of_mode(name if comparison.several_tasks else "", mode, models)
-    sentences += [sentence(note.replace("{", "{{").replace("}", "}}")) for note in differences(comparison)]
+    sentences += [Sentence(text=note, figures={}) for note in differences(comparison)]
     return [Section(heading="Size of the model", sentences=sentences)] if sentences else []
 
 

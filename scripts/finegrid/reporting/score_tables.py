@@ -66,7 +66,7 @@ def test(comparison: Comparison) -> Table:
     """Return Table 2: the test score of the chosen setting, its interval, and the difference to full fine-tuning."""
     records, exact = [], []
     for task, mode in comparison.rows():
-        pair = next((pair for pair in task.pairs if (pair.mode, pair.against) == (mode.name, "full")), None)
+        pair = task.to_full(mode)
         scores = mode.chosen.test if mode.chosen else None
         missing = "diverged" if task.score(mode) is None else task.test_status
         for name, score in (scores or {task.metric: None}).items():

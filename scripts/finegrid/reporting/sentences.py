@@ -31,3 +31,8 @@ def sentence(template: str, **values) -> Sentence:
     stated = [name for _, name, _, _ in Formatter().parse(template) if name]
     figures = {name: values[name] for name in stated if isinstance(values[name], int | float)}
     return Sentence(text=template.format(**values), figures=figures)
+
+
+def listed(parts: list[str]) -> str:
+    """Return a list in words: `a`, `a and b`, `a, b and c`; nothing of no parts."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

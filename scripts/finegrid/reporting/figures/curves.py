@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import CellScore, ModeComparison, TaskComparison
 from finegrid.reporting.figures import style
+from finegrid.reporting.sentences import listed
 
 
 def draw(task: TaskComparison) -> style.Drawing:
@@ -20,7 +21,7 @@ def draw(task: TaskComparison) -> style.Drawing:
         return style.only_text(title, f"No curves: every setting of every mode on {task.title} diverged.")
     seeds = max(len(mode.chosen_cells) for mode in modes)
     notes = ["Bold: mean over the seeds; thin: each seed."] if seeds > 1 else ["One seed."]
-    notes += [f"Not shown, as every setting diverged: {style.listed(lost)}."] if lost else []
+    notes += [f"Not shown, as every setting diverged: {listed(lost)}."] if lost else []
     figure = style.new_figure(7.4, 3.5, title, notes)
     score_axes, loss_axes = figure.subplots(1, 2)
     styles = style.mode_styles([task])

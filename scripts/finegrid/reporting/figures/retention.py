@@ -3,6 +3,7 @@
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.reporting.figures import style
+from finegrid.reporting.sentences import listed
 
 FULL = "full"
 TITLE = "Share of full fine-tuning's score"
@@ -13,11 +14,11 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     rows = [(task, *shares(task)) for task in tasks if not why_not(task)]
     reasons = left_out(tasks)
     if not rows:
-        return style.only_text(TITLE, f"No shares to draw: {style.listed(reasons)}.")
+        return style.only_text(TITLE, f"No shares to draw: {listed(reasons)}.")
     drawn = {name for _, _, share in rows for name in share}
     styles = {mode: look for mode, look in style.mode_styles(tasks).items() if mode in drawn}
     notes = ["Dashed: full fine-tuning, 100 %."]
-    notes += [f"Left out: {style.listed(reasons)}."] if reasons else []
+    notes += [f"Left out: {listed(reasons)}."] if reasons else []
     notes += style.diverged([task for task, _, _ in rows])
     labels = [row_label(task, split) for task, split, _ in rows]
     lines = max(label.count("\n") for label in labels) + 1
@@ -42,7 +43,7 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
         "Score of the chosen setting of each mode as a share of full fine-tuning's on the same split of each task."
     )
     alt = f"Dot plot of shares of full fine-tuning's score. {' '.join(in_words(*row) for row in rows)}"
-    return style.Drawing(figure, caption, alt + (f" Left out: {style.listed(reasons)}." if reasons else ""))
+    return style.Drawing(figure, caption, alt + (f" Left out: {listed(reasons)}." if reasons else ""))
 
 
 def left_out(tasks: list[TaskComparison]) -> list[str]:
@@ -51,7 +52,7 @@ def left_out(tasks: list[TaskComparison]) -> list[str]:
     for task in tasks:
         if reason := why_not(task):
             by_reason.setdefault(reason, []).append(task.title)
-    return [f"{style.listed(names)} ({reason})" for reason, names in by_reason.items()]
+    return [f"{listed(names)} ({reason})" for reason, names in by_reason.items()]
 
 
 def why_not(task: TaskComparison) -> str:

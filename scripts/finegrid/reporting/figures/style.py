@@ -11,6 +11,7 @@ from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.files import replacing
 from finegrid.reporting.figures import FORMATS
+from finegrid.reporting.sentences import listed
 
 DPI = 150
 SMALL = 8.5  # points; no text is smaller
@@ -145,8 +146,3 @@ def diverged(tasks: list[TaskComparison]) -> list[str]:
     """Say which modes are not shown, as every setting, or a seed of the chosen one, diverged."""
     lost = [f"{mode.name} on {task.title}" for task in tasks for mode in task.modes if not task.score(mode)]
     return [f"Not shown, as they diverged: {listed(lost)}."] if lost else []
-
-
-def listed(names: list[str]) -> str:
-    """Return names as English lists them: `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.reporting.figures import style
+from finegrid.reporting.sentences import listed
 
 
 def expected_best(scores: list[float], higher_is_better: bool = True) -> list[float]:
@@ -73,7 +74,7 @@ def notes(task: TaskComparison) -> list[str]:
     ]
     lines = ["Approximate: settings are drawn with replacement from the grid that was run."]
     if partly:
-        lines.append(f"Diverged settings ({style.listed(partly)}) count as the worst score of the task.")
+        lines.append(f"Diverged settings ({listed(partly)}) count as the worst score of the task.")
     if lost:
-        lines.append(f"Not shown, as every setting diverged: {style.listed(lost)}.")
+        lines.append(f"Not shown, as every setting diverged: {listed(lost)}.")
     return lines
