@@ -51,7 +51,7 @@ def test_of_several_models_each_has_its_figures_and_the_ladder_is_one_more(tmp_p
     figures.write(ladder().tasks[:2], tmp_path)
     index = {each["name"]: each for each in read_json(tmp_path / "figures.json")}
     assert list(index) == names(["mini", "tiny"], ["imdb"])
-    assert index["heatmap_imdb_tiny"]["task"] == "imdb, tiny"
+    assert index["heatmap_imdb+tiny"]["task"] == "imdb, tiny"
     assert not any("could not be drawn" in each["caption"] for each in index.values())
     assert {"4.4 M", "11 M"} <= set(texts(tmp_path, "ladder"))
 

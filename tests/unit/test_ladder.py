@@ -9,8 +9,8 @@ from conftest import REPOSITORY
 from ladders import ladder, of_model
 
 from finegrid.evaluation.comparison import MissingCells, TaskComparison
-from finegrid.evaluation.published import read_published
-from finegrid.reporting import layout, published_table, score_tables
+from finegrid.evaluation.published import PublishedScore, read_published
+from finegrid.reporting import footnotes, layout, published_table, score_tables
 from finegrid.reporting.discussion import discuss
 from finegrid.reporting.figures import ladder as figure
 from finegrid.reporting.figures import names, names_of, style
@@ -129,8 +129,8 @@ def test_the_smallest_and_the_largest_model_are_told_and_where_a_mode_diverged()
     assert said(list(ladder().tasks)) == [
         "bitfit reaches 60.0% of full fine-tuning's accuracy with tiny (4,386,178 parameters) and 90.0% with mini "
         "(11,171,074); their intervals do not overlap.",
-        "The share grows from each model to the next larger one; of 3 models an order by size comes about by chance "
-        "with a probability of 0.167.",
+        "The share grows from each model to the next larger one; by chance alone, the shares of 3 models would rise or "
+        "fall all the way with a probability of 0.333.",
         "a_b reaches 50.0% of full fine-tuning's accuracy with tiny (4,386,178 parameters) and 100.0% with small "
         "(7,000,000); their intervals do not overlap; it diverged with mini.",
         "2 models are 2 points, not a trend.",
@@ -141,9 +141,9 @@ def test_the_smallest_and_the_largest_model_are_told_and_where_a_mode_diverged()
     ("shares", "expected"),
     [
         ([0.6, 0.7], "2 models are 2 points, not a trend."),
-        ([0.6, 0.7, 0.9], "The share grows from each model to the next larger one; of 3 models an order .* of 0.167."),
-        ([0.9, 0.8, 0.7], "The share shrinks from each model to the next larger one; of 3 models an .* of 0.167."),
-        ([0.1, 0.2, 0.3, 0.4], "The share grows from each model to the next larger one; of 4 models .* of 0.042."),
+        ([0.6, 0.7, 0.9], "The share grows from each model to the next .* 3 models would .* of 0.333."),
+        ([0.9, 0.8, 0.7], "The share shrinks from each model to the next .* 3 models would .* of 0.333."),
+        ([0.1, 0.2, 0.3, 0.4], "The share grows from each model to the next .* 4 models would .* of 0.083."),
         ([0.6, 0.9, 0.7], "Over 3 models the share does not grow from each one to the next."),
         ([0.6, 0.6, 0.7], "Over 3 models the share does not grow from each one to the next."),
         ([0.6, 0.6, 0.6, 0.6], "Over 4 models the share does not grow from each one to the next."),
@@ -242,6 +242,25 @@ def test_published_scores_stand_beside_models_of_their_size():
     assert "tiny" in {row["model"] for row in table.exact if row["source"] == "this run"}
 
 
+def test_a_published_score_of_unknown_size_stands_once_beside_several_models():
+    score = {"task": "imdb", "metric": "accuracy", "split": "test", "value": 0.8}
+    score = PublishedScore(title="LSTM", read="p. 1", model="lstm", **score)
+    rows = [row for row in published_table.table(ladder(), [score]).records if row["source"] == "LSTM"]
+    assert [(row["model"], row["test"]) for row in rows] == [("lstm", "0.800")]
+    assert "lstm" not in str(discuss(ladder(), [score]))
+
+
+def test_models_that_read_the_same_data_share_a_note():
+    assert sum(note.startswith("Data issues in imdb: ") for note in footnotes.data(ladder())) == 1
+    first, *others = ladder().tasks
+    other = changed(first, "data.duplicates", {"train": 9})
+    notes = footnotes.data(comparison([other, *others]))
+    assert [note.partition(": ")[0] for note in notes] == [
+        "Data issues in imdb, mini",
+        "Data issues in imdb, tiny; imdb, small",
+    ]
+
+
 def test_the_figure_has_a_line_for_each_mode_over_the_sizes():
     with style.applied():
         drawing = figure.draw(list(ladder().tasks))
@@ -264,6 +283,6 @@ def test_a_figure_without_shares_says_so():
 def test_names_of_figures_are_those_of_the_compared_tasks():
     expected = names(["mini", "tiny", "small"], ["imdb"])
     assert names_of([each.key for each in ladder().tasks], several_models=True) == expected
-    assert expected[:3] == ["heatmap_imdb_mini", "curves_imdb_mini", "trials_imdb_mini"]
+    assert expected[:3] == ["heatmap_imdb+mini", "curves_imdb+mini", "trials_imdb+mini"]
     assert expected[-3:] == ["parameters", "retention", "ladder"]
     assert "ladder" not in names(["one"], ["imdb"])

@@ -164,8 +164,8 @@ class TaskComparison(Result):
 
     @property
     def key(self) -> str:
-        """What its figures' files are called after."""
-        return self.title.replace(", ", "_")
+        """What its figures' files are called after: 'imdb', or 'imdb+minilm-l6', as no name has a plus sign."""
+        return self.title.replace(", ", "+")
 
     @property
     def metric(self) -> str:

@@ -93,3 +93,8 @@ def rows_for(scores: list[PublishedScore], task: TaskComparison) -> list[Publish
         and score.layers in (None, task.shape.layers)
         and score.width in (None, task.shape.width)
     ]
+
+
+def of_known_size(scores: list[PublishedScore]) -> list[PublishedScore]:
+    """Return the scores of models whose size is known: of several models, only these belong to one of them."""
+    return [score for score in scores if score.layers or score.width]

@@ -3,7 +3,7 @@
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, SettingScore, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
-from finegrid.evaluation.published import PublishedScore
+from finegrid.evaluation.published import PublishedScore, of_known_size
 from finegrid.reporting import ladder
 from finegrid.reporting.answer import answer
 from finegrid.reporting.beside_published import beside_the_published
@@ -17,12 +17,12 @@ SMALLEST_GAP = 0.01
 
 def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussion:
     """Return the discussion: the answer, and a section for each task that there is something to say about."""
-    sections = []
+    sections, beside = [], of_known_size(published) if comparison.several_models else published
     for task in comparison.tasks:
         sentences = [
             *distance_from_full(task),
             *explain_the_gap(task),
-            *beside_the_published(task, published),
+            *beside_the_published(task, beside),
             *caveats(task),
         ]
         if sentences:

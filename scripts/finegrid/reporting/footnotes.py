@@ -1,5 +1,6 @@
 """Footnotes of the tables: protocol, data, edges of the grid, diverged and missing cells, tests of differences."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from finegrid.config.cell import Cell
@@ -72,8 +73,8 @@ def with_noun(values: Sequence[int], noun: str) -> str:
 
 
 def data(comparison: Comparison) -> list[str]:
-    """Report what is wrong with the data: truncated, empty and repeated texts."""
-    notes = []
+    """Report what is wrong with the data: truncated, empty and repeated texts. Models that read it share a note."""
+    found: dict[tuple[str, str], list[str]] = {}
     for task in comparison.tasks:
         facts, splits = [], task.data.splits.items()
         truncated = [
@@ -86,8 +87,12 @@ def data(comparison: Comparison) -> list[str]:
         facts += [f"{plural(split.empty_texts, 'empty text')} in {name}" for name, split in splits if split.empty_texts]
         facts = [*dropped(task.data), *facts, *repeated(task.data)]
         if facts:
-            notes.append(f"Data issues in {task.title}: {'; '.join(facts)}.")
-    return notes
+            found.setdefault((task.name, "; ".join(facts)), []).append(task.title)
+    models = Counter(task.name for task in comparison.tasks)
+    return [
+        f"Data issues in {name if len(titles) == models[name] else '; '.join(titles)}: {facts}."
+        for (name, facts), titles in found.items()
+    ]
 
 
 def dropped(stats: DataStats) -> list[str]:

@@ -150,12 +150,12 @@ def trend(shares: list[float]) -> Sentence:
     if count < FEW:
         return sentence("{count} models are {count} points, not a trend.", count=count)
     signs = {(after > before) - (after < before) for before, after in pairwise(shares)}
-    chance = 1 / math.factorial(count)
+    chance = 2 / math.factorial(count)  # either direction would have been told
     if signs in ({1}, {-1}):
         direction = "grows" if signs == {1} else "shrinks"
         return sentence(
-            f"The share {direction} from each model to the next larger one; of {{count}} models an order by size comes "
-            "about by chance with a probability of {chance:.3f}.",
+            f"The share {direction} from each model to the next larger one; by chance alone, the shares of {{count}} "
+            "models would rise or fall all the way with a probability of {chance:.3f}.",
             count=count,
             chance=chance,
         )

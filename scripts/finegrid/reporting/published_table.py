@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from finegrid.evaluation.comparison import Comparison, TaskComparison
 from finegrid.evaluation.metrics import display_name
-from finegrid.evaluation.published import PublishedScore, rows_for
+from finegrid.evaluation.published import PublishedScore, of_known_size, rows_for
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table
 from finegrid.reporting.score_tables import where
@@ -33,13 +33,20 @@ class Row(NamedTuple):
 
 
 def table(comparison: Comparison, published: list[PublishedScore]) -> Table:
-    """Return our scores beside the published ones of each task and metric."""
-    records, exact, sources = [], [], {}
+    """Return our scores beside the published ones of each task and metric.
+
+    Beside several models, a published score whose model's size is unknown stands once, after the task's first model.
+    """
+    records, exact, sources, told = [], [], {}, set()
     for task in comparison.tasks:
-        scores = rows_for(published, task)
+        scores = [score for score in rows_for(published, task) if score not in told]
+        if comparison.several_models:
+            told |= set(scores) - set(of_known_size(scores))
         for metric in dict.fromkeys(score.metric for score in scores):
             for row in [*ours(task, metric), *theirs([score for score in scores if score.metric == metric])]:
                 named = {**where(comparison, task), "task": task.name, "metric": display_name(metric)}
+                if row.published and row.published in told:
+                    named["model"] = row.published.model
                 records.append({**named, **as_shown(row)})
                 exact += exact_rows(task, metric, row)
         sources |= {score.title: score for score in scores}

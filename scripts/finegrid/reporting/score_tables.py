@@ -185,7 +185,9 @@ def pairs(comparison: Comparison) -> Table:
                     **({MCNEMAR: p_value(pair.mcnemar_p)} if pair.mcnemar else {}),
                 }
             )
-            exact.append({**both, "metric": pair.metric, **pair_numbers(pair)})
+            exact.append(
+                {"model": task.model.name, "task": task.name, **both, "metric": pair.metric, **pair_numbers(pair)}
+            )
     caption = f"Differences in {footnotes.metric_name(comparison)} between modes"
     notes = footnotes.differences(comparison) or ["There is no pair of modes to compare."]
     notes += footnotes.trained_models(comparison)

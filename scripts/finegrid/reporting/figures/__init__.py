@@ -21,7 +21,7 @@ OF_SEVERAL_MODELS = ("ladder",)
 def names(models, tasks) -> list[str]:
     """Name the figures of a run in the order in which the report shows them, as `TaskComparison.key` has them."""
     several = len(models) > 1
-    keys = [f"{task}_{model}" for model in models for task in tasks] if several else tasks
+    keys = [f"{task}+{model}" for model in models for task in tasks] if several else tasks
     return names_of(keys, several)
 
 
