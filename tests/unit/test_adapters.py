@@ -154,9 +154,9 @@ BAD_ADAPTERS = [
     ({"peft_type": "LORA", "modules_to_save": ["classifier"]}, ["modules_to_save", "'train'"]),
     ({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 4}, ["PROMPT_TUNING", "virtual tokens"]),
     ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4}, ["PREFIX_TUNING", "virtual tokens"]),
-    ({"peft_type": "VERA"}, ["VERA"]),
     ({"peft_type": "XLORA", "hidden_size": 8, "adapters": {"a": "someone/x"}}, ["XLORA", "not supported"]),
-    ({"peft_type": "ADALORA", "total_step": 10}, ["ADALORA", "loop"]),
+    ({"peft_type": "LORA", "eva_config": {"rho": 2.0}}, ["peft.eva_config", "starts from data"]),
+    ({"peft_type": "ADAMSS", "use_asa": True}, ["peft.use_asa", "resumed"]),
 ]
 
 
