@@ -2,8 +2,7 @@
 """Write the chosen model of one (task, mode) as a standard transformers folder.
 
 The folder holds the whole model in float32, its configuration with the names of the classes, the tokenizer, a model
-card (README.md) and provenance.json. Adapters are merged; those that cannot be are there for peft, and the rest of the
-model is in the folder `model` below. The model is that of the chosen setting's best seed on validation, of the seeds
+card (README.md) and provenance.json. The model is that of the chosen setting's best seed on validation, of the seeds
 that were tested. If every setting or a confirming seed diverged there is no model, and README.md says so.
 """
 
@@ -17,7 +16,7 @@ from finegrid.files import make_folder, read_json, write_text
 from finegrid.records import Metrics
 from finegrid.reporting.footnotes import with_noun
 from finegrid.reporting.markdown import escape
-from finegrid.reporting.model_card import ADAPTED_MODEL, model_card
+from finegrid.reporting.model_card import model_card
 from finegrid.sealed import as_json
 
 
@@ -39,7 +38,7 @@ def export(folder: Path, mode: ModeResults, run_folder, base_model) -> dict:
     """Write the model and its card into `folder`; return its provenance."""
     metrics = best_seed(mode.tested)
     save_model(folder, metrics, mode.plan.tested_folder(metrics.cell, run_folder), base_model)
-    write_text(folder / "README.md", model_card(mode, metrics, merged=not (folder / ADAPTED_MODEL).exists()))
+    write_text(folder / "README.md", model_card(mode, metrics))
     return {
         "cell": as_json(metrics.cell),
         "fingerprint": metrics.fingerprint,
@@ -51,28 +50,23 @@ def export(folder: Path, mode: ModeResults, run_folder, base_model) -> dict:
 def save_model(folder: Path, metrics: Metrics, cell_folder: Path, base_model) -> None:
     """Save the model that a cell trained, and its tokenizer.
 
-    Adapters are merged. Where peft cannot merge them, `folder` holds them for peft, and the rest lies below it. Raises
-    InputError if the cell started from another base model, or trained other parameters than its mode's.
+    Raises InputError if the cell started from another base model, or trained other parameters than its mode's.
     """
-    from finegrid.modeling.adapters import merge_adapters, merges, split_adapters
+    from finegrid.modeling.adapters import merge_adapters
     from finegrid.modeling.classifier import load_cell
 
     task = metrics.cell.task
-    model, model_folder = load_cell(cell_folder, metrics, base_model), folder
-    if merges(model):
-        model = merge_adapters(model)
-    else:
-        model, model_folder = split_adapters(model, folder), folder / ADAPTED_MODEL
+    model = merge_adapters(load_cell(cell_folder, metrics, base_model))
     if task.classes:
         model.config.id2label = dict(enumerate(task.classes))
         model.config.label2id = {name: index for index, name in enumerate(task.classes)}
     model.config.problem_type = "regression" if task.regression else "single_label_classification"
-    model.save_pretrained(model_folder)
+    model.save_pretrained(folder)
 
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_model, model_max_length=task.max_length, local_files_only=True)
-    tokenizer.save_pretrained(model_folder)
+    tokenizer.save_pretrained(folder)
 
 
 def why_not(mode: ModeResults) -> str:

@@ -21,7 +21,6 @@ SETTINGS = {
     "HIRA": {"r": 2},
     "HRA": {"r": 2},
     "IA3": {"feedforward_modules": []},
-    "LILY": {"r": 2},
     "LN_TUNING": {"target_modules": ["LayerNorm"]},
     "LOHA": {"r": 2},
     "LOKR": {"r": 2},

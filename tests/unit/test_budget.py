@@ -50,7 +50,7 @@ def test_a_budget_gets_the_nearest_size_that_is_not_above_it(base_model, method)
 
 def test_a_budget_larger_than_the_largest_size_gets_that(base_model):
     assert trained(base_model, "ROAD", parameters=10**6) == trained(base_model, "ROAD", 4)
-    assert trained(base_model, "MISS", parameters=10**6) == trained(base_model, "MISS", 32)
+    assert trained(base_model, "MISS", parameters=10**6) == trained(base_model, "MISS", 16)
 
 
 def test_a_random_subset_of_the_same_size_trains_as_many(base_model):

@@ -8,10 +8,9 @@ import torch
 from comparisons import plan, settings_of
 from conftest import REPOSITORY
 from handmade import make_run, metrics_of
-from peft import PeftModel
 from safetensors.numpy import load_file
 from tiny_models import save_base_model
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import AutoTokenizer, pipeline
 
 from finegrid.config.definition import Mode, Peft
 from finegrid.errors import InputError
@@ -64,20 +63,6 @@ def test_a_regression_is_exported_as_one(base_model, tmp_path, mode):
     config = read_json(tmp_path / "exported/config.json")
     assert (config["problem_type"], config["architectures"]) == ("regression", ["BertForSequenceClassification"])
     assert not any("lora" in name for name in load_file(tmp_path / "exported/model.safetensors"))
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, of an attribute that peft reads
-def test_adapters_that_cannot_be_merged_are_exported_for_peft(base_model, tmp_path):
-    task = settings_of("t", ["accuracy"], max_length=16)
-    lily = Mode(name="lily", train=["head"], peft=Peft(peft_type="LILY", r=2, target_modules=["query", "value"]))
-    model, metrics = trained(tmp_path, base_model, task, lily)
-    export.save_model(tmp_path / "exported", metrics, tmp_path, base_model)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "exported/model")
-    inputs = tokenizer("A text.", return_tensors="pt")
-    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "exported/model")
-    loaded = PeftModel.from_pretrained(loaded, tmp_path / "exported")
-    with torch.no_grad():
-        torch.testing.assert_close(loaded(**inputs).logits, model(**inputs).logits)
 
 
 def test_a_cell_of_another_base_model_is_refused(base_model, tmp_path):

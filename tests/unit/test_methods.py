@@ -6,11 +6,21 @@ import pytest
 import torch
 from every_method import mode_with, settings_of
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-from tiny_models import SETTINGS, enable, load, predict, run_epochs, save_base_model, tiny_split, without_dropout
+from tiny_models import (
+    SETTINGS,
+    enable,
+    load,
+    predict,
+    run_epochs,
+    save_base_model,
+    tiny_split,
+    tokens_of,
+    without_dropout,
+)
 
 from finegrid.data.tokens import collate
 from finegrid.errors import InputError
-from finegrid.modeling.adapters import merge_adapters, merges, split_adapters
+from finegrid.modeling.adapters import merge_adapters
 from finegrid.modeling.classifier import build_classifier, load_trained, save_trained
 from finegrid.modeling.methods import METHODS, REFUSED
 from finegrid.modeling.trainable import count_parameters
@@ -43,13 +53,13 @@ def peft_of(**settings):
     return type(mode_with("LORA").peft).model_validate(settings)
 
 
-def disturbed(model, seed: int = 1):
+def disturbed(model, scale: float = 0.1):
     """Move every parameter that trains, as adapters start as if they were not there."""
-    torch.manual_seed(seed)
+    torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+                parameter.add_(scale * torch.randn_like(parameter))
     return model.eval()
 
 
@@ -103,16 +113,18 @@ def test_a_method_trains_resumes_comes_back_and_merges(base_model, method, tmp_p
     fresh = load(base_model, mode_with(method))
     load_trained(tmp_path / "trained.safetensors", fresh)
     np.testing.assert_allclose(predict(fresh, split), logits, atol=1e-5)  # padded against unpadded
-    if merges(fresh):
-        plain = merge_adapters(fresh)
-        build_classifier(base_model, 2, 0).load_state_dict(plain.state_dict())  # it has these names and no others
-        np.testing.assert_allclose(predict(plain, split), logits, atol=1e-4)
-    else:
-        with pytest.raises(InputError, match=f"{method}: its adapters cannot be merged"):
-            merge_adapters(fresh)
-        plain = split_adapters(fresh, tmp_path / "adapters")
-        loaded = peft.PeftModel.from_pretrained(plain, tmp_path / "adapters")
-        np.testing.assert_allclose(predict(loaded.base_model.model, split), logits, atol=1e-5)
+    plain = merge_adapters(fresh)
+    build_classifier(base_model, 2, 0).load_state_dict(plain.state_dict())  # it has these names and no others
+    np.testing.assert_allclose(predict(plain, split), logits, atol=1e-4)
+
+
+@every_method
+def test_logits_of_a_text_do_not_depend_on_its_batch(base_model, method):
+    split, model = tiny_split(), disturbed(load(base_model, mode_with(method)), scale=1.0)
+    together = predict(model, split)
+    for row in range(3):
+        alone = model(input_ids=tokens_of(split, row)[None]).logits.detach()[0]
+        np.testing.assert_allclose(alone, together[row], atol=1e-5)
 
 
 def test_adaloras_ranks_fall_to_the_target(base_model):

@@ -5,7 +5,6 @@ Only cells with adapters import peft and its dependencies.
 
 import warnings
 from dataclasses import fields
-from pathlib import Path
 
 import torch
 
@@ -77,16 +76,6 @@ def linear_layers(model: torch.nn.Module) -> list[str]:
     return [name for name in linear if name.startswith(f"{model.base_model_prefix}.")]
 
 
-def merges(model: torch.nn.Module) -> bool:
-    """Whether a model is, or can become, a plain transformers model: one without adapters, or whose adapters merge."""
-    return not hasattr(model, "peft_model") or METHODS[peft_type(model)].merges
-
-
-def peft_type(model: torch.nn.Module) -> str:
-    """Return the name of the method of a model's adapters."""
-    return model.peft_config["default"].peft_type.value
-
-
 def merge_adapters(model: torch.nn.Module) -> torch.nn.Module:
     """Merge the adapters into the weights, in place, which leaves a plain transformers model; return it.
 
@@ -97,18 +86,7 @@ def merge_adapters(model: torch.nn.Module) -> torch.nn.Module:
     try:
         merged = model.peft_model[0].merge_and_unload(safe_merge=True)
     except (NotImplementedError, ValueError) as error:
-        raise InputError(f"{peft_type(model)}: its adapters cannot be merged: {in_words(error)}") from error
+        method = model.peft_config["default"].peft_type.value
+        raise InputError(f"{method}: its adapters cannot be merged: {in_words(error)}") from error
     del merged.peft_model
     return merged
-
-
-def split_adapters(model: torch.nn.Module, folder: Path) -> torch.nn.Module:
-    """Write the adapters of a model as a folder that peft's `PeftModel.from_pretrained` loads; return the rest of it.
-
-    The rest is a plain transformers model, with the head that trained.
-    """
-    (whole,) = model.peft_model
-    whole.save_pretrained(folder)
-    rest = whole.unload()
-    del rest.peft_model
-    return rest

@@ -30,7 +30,6 @@ class Method(Record):
     """How a method of peft is used."""
 
     knob: Knob | None = None  # None: only `target_modules` changes its size
-    merges: bool = True  # whether peft can merge its adapters into the weights
     falling_ranks: bool = False  # whether its ranks fall from step to step
     set_here: dict[str, Any] = Field(default={})  # keys that finegrid sets
     refused: dict[str, str] = Field(default={})  # keys that cannot be set, each with the reason
@@ -38,6 +37,7 @@ class Method(Record):
 
 OWN_LOSS = "adds a loss of its own, which the training would leave out"
 NEEDS_DATA = "starts from data, which the adapters are not given"
+LOADS = "combines trained adapters, which it loads, perhaps from the network"
 RANK = Method(knob=key("r"))
 
 METHODS = {
@@ -46,6 +46,8 @@ METHODS = {
         refused={
             **dict.fromkeys(("kasa_config", "monteclora_config"), OWN_LOSS),
             **dict.fromkeys(("corda_config", "eva_config", "lora_ga_config"), NEEDS_DATA),
+            "alora_invocation_tokens": "acts only after certain tokens, which a text to classify has not",
+            "arrow_config": LOADS,
         },
     ),
     # Ranks fall from init_r to target_r, which has to be smaller. peft's own defaults are 12 and 8. The training says
@@ -72,11 +74,10 @@ METHODS = {
     "HIRA": RANK,
     "HRA": Method(knob=key("r", step=2)),  # pairs of reflections, which undo each other at the start
     "IA3": Method(),  # one vector for each adapted layer
-    "LILY": Method(knob=key("r"), merges=False),  # which of its matrices are used depends on the text
     "LN_TUNING": Method(),  # the layer normalisations as they are
     "LOHA": RANK,
     "LOKR": RANK,
-    "MISS": RANK,
+    "MISS": Method(knob=key("r", step=2)),  # its start needs an even rank
     # peft takes either a number of blocks (r) or their size.
     "OFT": Method(knob=Knob(settings=lambda size: {"oft_block_size": size}, sizes=BLOCKS)),
     # The share of each matrix's singular values that stay as they are, the largest first; the others train.
@@ -102,8 +103,10 @@ METHODS = {
 VIRTUAL_TOKENS = "learns virtual tokens, for which the batches here have no room"
 DECODERS = "is for decoders only"
 REFUSED = {
+    # Its router averages over all tokens of a batch. After a training, logits move by 2.5% of their spread.
+    "LILY": "mixes its matrices by all texts of a batch, so that the logits of a text depend on the others",
     **dict.fromkeys(("CARTRIDGE", "P_TUNING", "PREFIX_TUNING", "PROMPT_TUNING"), VIRTUAL_TOKENS),
     **dict.fromkeys(("ADAPTION_PROMPT", "CPT", "SHADOW"), DECODERS),
     **dict.fromkeys(("MULTITASK_PROMPT_TUNING", "POLY"), "combines several tasks, and a cell has one"),
-    "XLORA": "combines trained adapters, which it loads, perhaps from the network",
+    "XLORA": LOADS,
 }

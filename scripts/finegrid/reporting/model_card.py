@@ -10,20 +10,9 @@ from finegrid.evaluation.selection import all_ok, mean_score
 from finegrid.records import Best, Evaluation, Metrics
 from finegrid.reporting.markdown import escape
 
-# The folder, below that of adapters which cannot be merged, of the model that they are for.
-ADAPTED_MODEL = "model"
-WHOLE = """\
-predict = pipeline("text-classification", model="path/to/this/folder", truncation=True)"""
-ADAPTERS = f"""\
-predict = pipeline("text-classification", model="path/to/this/folder/{ADAPTED_MODEL}", truncation=True)
-PeftModel.from_pretrained(predict.model, "path/to/this/folder")  # puts the adapters into the model"""
 
-
-def model_card(mode: ModeResults, metrics: Metrics, merged: bool = True) -> str:
-    """Return the README.md of the folder of an exported cell, given all results of its mode.
-
-    `merged`: whether the folder holds one model, not adapters beside the model that they are for.
-    """
+def model_card(mode: ModeResults, metrics: Metrics) -> str:
+    """Return the README.md of the folder of an exported cell, given all results of its mode."""
     best, cells, evaluation = mode.best, mode.cells, mode.evaluation
     cell, task, rows = metrics.cell, metrics.cell.task, metrics.data
     metric, name, mode_name, model = map(
@@ -42,9 +31,9 @@ The setting of {mode_name} that is best on validation, out of a grid trained wit
 provenance.json records every setting.
 
 ```python
-{"" if merged else "from peft import PeftModel" + chr(10)}from transformers import pipeline
+from transformers import pipeline
 
-{WHOLE if merged else ADAPTERS}
+predict = pipeline("text-classification", model="path/to/this/folder", truncation=True)
 print(predict({example}))
 ```
 
