@@ -204,6 +204,9 @@ class Peft(Record):
         return self
 
 
+Budget = whole_number("how many parameters may train, the head's included: a whole number, 1 or more", ge=1)
+
+
 class Mode(Record):
     """A way of fine-tuning: which parameters train."""
 
@@ -211,9 +214,7 @@ class Mode(Record):
     train: several(text("a regular expression over whole parameter names, or 'head'"), "a list of regular expressions")
     random: RandomSubset | None = None
     peft: Peft | None = None
-    parameters: whole_number("how many parameters may train, the head's included: a whole number, 1 or more", ge=1) | (
-        None
-    ) = None
+    parameters: Budget | None = None  # in place of the size of the adapters
 
     @model_validator(mode="after")
     def _one_kind(self):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from finegrid.config.definition import Mode, Peft
 from finegrid.errors import InputError
 from finegrid.modeling.adapters import check_settings
-from finegrid.modeling.methods import METHODS, Knob
+from finegrid.modeling.methods import METHODS
 
 LARGEST = 2**16  # sizes beyond are not tried: some methods stop growing at the size of a layer
 
@@ -35,7 +35,10 @@ def within_budget(mode: Mode, count: Callable[[Mode], int]) -> Mode:
         return counts[size]
 
     counts: dict[int, int] = {}
-    (try_growing if knob.sizes is None else try_each)(knob, trained, budget)
+    if knob.sizes is None:
+        try_growing(trained, budget)
+    else:
+        try_each(trained, knob.sizes)
     allowed = [size for size, parameters in counts.items() if parameters <= budget]
     if not allowed:
         smallest = min(counts, key=counts.get)
@@ -47,7 +50,7 @@ def within_budget(mode: Mode, count: Callable[[Mode], int]) -> Mode:
     return sized(max(allowed, key=lambda size: (counts[size], -size)))
 
 
-def try_growing(knob: Knob, trained: Callable[[int], int], budget: int) -> None:
+def try_growing(trained: Callable[[int], int], budget: int) -> None:
     """Try the sizes 1, 2, 4, ... up to the first that is too large, then those between by bisection."""
 
     def fits(size: int) -> bool:
@@ -56,9 +59,9 @@ def try_growing(knob: Knob, trained: Callable[[int], int], budget: int) -> None:
         except InputError:  # larger than a layer
             return False
 
-    fitting, too_large = 1, 2
     if trained(1) > budget:
         return
+    fitting, too_large = 1, 2
     while too_large <= LARGEST and fits(too_large):
         fitting, too_large = too_large, 2 * too_large
     while too_large - fitting > 1:
@@ -66,13 +69,13 @@ def try_growing(knob: Knob, trained: Callable[[int], int], budget: int) -> None:
         fitting, too_large = (middle, too_large) if fits(middle) else (fitting, middle)
 
 
-def try_each(knob: Knob, trained: Callable[[int], int], budget: int) -> None:
-    """Try every size of a knob; raise InputError if peft refuses them all."""
+def try_each(trained: Callable[[int], int], sizes: tuple[int, ...]) -> None:
+    """Try some sizes; raise InputError if peft refuses them all."""
     refused = []
-    for size in knob.sizes:
+    for size in sizes:
         try:
             trained(size)
         except InputError as error:
             refused.append(error)
-    if len(refused) == len(knob.sizes):
+    if len(refused) == len(sizes):
         raise refused[0]

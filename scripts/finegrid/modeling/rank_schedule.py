@@ -44,6 +44,11 @@ class RankSchedule(Schedule):
                 "init_r, as ranks fall from one to the other"
             )
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, which may move after it got its adapters."""
+        return next(self.tuner.parameters()).device
+
     def begin(self, steps: int) -> None:
         first, last = self.config.tinit, steps - self.config.tfinal
         if not first + 1 < last:
@@ -55,7 +60,7 @@ class RankSchedule(Schedule):
 
     def add_penalty(self) -> None:
         # peft adds it to the loss of the model's output, so that is 0 here.
-        output, model = SimpleNamespace(loss=torch.zeros((), device=self._device())), self.tuner.model
+        output, model = SimpleNamespace(loss=torch.zeros((), device=self.device)), self.tuner.model
         forward, model.forward = model.forward, lambda: output
         try:
             self.tuner().loss.backward()
@@ -64,9 +69,6 @@ class RankSchedule(Schedule):
 
     def after_step(self, step: int) -> None:
         self.tuner.update_and_allocate(step)
-
-    def _device(self) -> torch.device:
-        return next(self.tuner.parameters()).device
 
     def state(self) -> dict[str, torch.Tensor]:
         kept = self.config.rank_pattern or {}
@@ -79,7 +81,8 @@ class RankSchedule(Schedule):
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         def part(kind: str) -> dict[str, torch.Tensor]:
             prefix = f"rank.{kind}."
-            return {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
+            found = ((name, each) for name, each in state.items() if name.startswith(prefix))
+            return {name.removeprefix(prefix): each.to(self.device) for name, each in found}
 
         self.allocator.reset_ipt()
         self.allocator.exp_avg_ipt, self.allocator.exp_avg_unc = part("mean"), part("deviation")
