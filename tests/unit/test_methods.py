@@ -1,9 +1,13 @@
 """Every method of peft: in the tables, the same model as peft's own, trained, resumed, stored and merged."""
 
+import re
+
 import numpy as np
 import peft
 import pytest
 import torch
+from conftest import REPOSITORY
+from documentation import text_of
 from every_method import mode_with, settings_of
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from tiny_models import (
@@ -20,6 +24,7 @@ from tiny_models import (
 
 from finegrid.data.tokens import collate
 from finegrid.errors import InputError
+from finegrid.files import read_yaml
 from finegrid.modeling.adapters import merge_adapters
 from finegrid.modeling.classifier import build_classifier, load_trained, save_trained
 from finegrid.modeling.methods import METHODS, REFUSED
@@ -40,6 +45,14 @@ def base_model(tmp_path_factory):
 def test_every_method_of_peft_is_used_or_refused():
     """A method of a newer peft is missing here until somebody has looked at it."""
     assert sorted([*METHODS, *REFUSED]) == sorted(method.value for method in PEFT_TYPE_TO_CONFIG_MAPPING)
+
+
+def test_every_method_is_documented_and_compared():
+    works, refused = text_of("docs/methods.md").split("## What is refused")
+    assert re.findall(r"^\| `(\w+)`", works, re.M)[1:] == list(METHODS)
+    assert set(re.findall(r"`([A-Z_]+)`", refused)) == set(REFUSED)
+    modes = read_yaml(REPOSITORY / "config" / "methods.yaml")["modes"].values()
+    assert {mode["peft"]["peft_type"] for mode in modes if "peft" in mode} == set(METHODS)
 
 
 @pytest.mark.parametrize("method", REFUSED)
