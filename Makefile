@@ -16,7 +16,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # The tests of a file share runs, so a file goes to one of the two workers; slow files first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run mirror test test-all lint audit format bench pretrain reference clean
+.PHONY: run mirror test test-all lint audit format bench pretrain reference ladder clean
 
 # A line of progress for each job; Snakemake's own words, reasons included, are in its log.
 run: $(VENV)/installed
@@ -64,13 +64,17 @@ pretrain: $(VENV)/installed
 	mkdir -p models/bundled-bert-tiny
 	cp $(PRETRAINED)/* models/bundled-bert-tiny/
 
-# The published result in results/reference/: about an hour on two cores.
+# The published results, each in results/<name>/ from a configuration of its own. Killed, they continue where they were.
 PUBLISHED := comparison.json discussion.json discussion.md report.html tables figures
-reference: $(VENV)/installed
-	$(BIN)/snakemake --cores all --configfile config/imdb-bundled.yaml
-	rm -rf results/reference
-	mkdir -p results/reference
-	cp -r $(addprefix results/imdb-bundled/,$(PUBLISHED)) results/reference/
+reference: RUN := imdb-bundled
+ladder: RUN := ladder-offline
+reference ladder: $(VENV)/installed
+	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml prepared
+	$(BIN)/python scripts/progress.py --configfile config/$(RUN).yaml
+	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml
+	rm -rf $(addprefix results/$@/,$(PUBLISHED))
+	mkdir -p results/$@
+	cp -r $(addprefix results/$(RUN)/,$(PUBLISHED)) results/$@/
 
 clean:
 	rm -rf .venv .venv-* .snakemake .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tabulate
-import torch
 
 from finegrid.config.cell import plans
 from finegrid.config.definition import Config
@@ -28,6 +27,7 @@ from finegrid.data.tokens import load_split
 from finegrid.errors import InputError
 from finegrid.records import Metrics
 from finegrid.training import environment
+from finegrid.training.product_rate import product_rate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKLOADS = ["benchmarks/imdb128.yaml", "benchmarks/mrpc.yaml", "benchmarks/imdb512.yaml"]
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each (default: %(default)s)")
     parser.add_argument("--output", default="results/benchmarks", help="folder (default: %(default)s)")
     arguments = parser.parse_args()
-    rate = product_rate()
+    rate = CORES * product_rate()
     workloads = []
     for path in arguments.configs:
         try:
@@ -164,17 +164,6 @@ def useful_work(config: Config, folder: str) -> dict:
         tokens += passes * int(lengths.sum())
         flops += passes * int((2 * of_weights * WEIGHTS * lengths + 3 * 4 * ATTENTION * lengths**2).sum())
     return {"tokens": tokens, "flops": flops}
-
-
-def product_rate() -> float:
-    """Measure the multiplications and additions per second of large matrix products on all cores."""
-    a = torch.randn(2048, 2048, dtype=environment.choose_dtype("cpu"))
-    best = 0.0
-    for _ in range(10):
-        started = time.perf_counter()
-        a @ a
-        best = max(best, 2 * 2048**3 / (time.perf_counter() - started))
-    return best
 
 
 def markdown(result: dict) -> str:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Show how far a grid is: the cells that are done, those that run with their epoch, and about how long the rest takes.
 
-Reads only what the cells wrote, so it can be run at any time, on any machine that sees the results. A cell counts as
-running from its start until its result is there; one that was killed does too, but its last update gets old.
+Of a grid that has not begun it shows what the cells will cost on a machine like this one. Reads only files of the
+results, so it can be run at any time, on any machine that sees them. A cell counts as running from its start until its
+result is there; one that was killed does too, but its last update gets old.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -24,6 +26,7 @@ from finegrid.config.resolve import read_configfile, resolve_config
 from finegrid.errors import InputError
 from finegrid.evaluation.results import read_metrics
 from finegrid.records import Best, Metrics, Progress
+from finegrid.reporting import expected_cost
 from finegrid.sealed import read_record
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
@@ -45,13 +48,29 @@ def main() -> None:
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             found = survey(config)
-            lines = render(found, time.time()).splitlines()
+            begun = found.running or found.done
+            lines = (render(found, time.time()) if begun else before_it_begins(config)).splitlines()
             if watched:
                 lines = ["\x1b[H\x1b[J" + lines[0], *lines[1 : shutil.get_terminal_size().lines - 1]]
             print("\n".join(lines), flush=True)
             if not watched or not (found.waiting or found.running):
                 return
             time.sleep(REDRAW_SECONDS)
+
+
+@cache
+def rate() -> float:
+    """Return how fast this machine is."""
+    from finegrid.training.product_rate import product_rate  # imports torch, which takes a second
+
+    return product_rate()
+
+
+def before_it_begins(config: Config) -> str:
+    """Say what a grid will cost of which no cell has begun."""
+    expected = expected_cost.expected_costs(config, rate())
+    cells = sum(each.cells for each in expected)
+    return f"{cells:,} cells, none has begun. On a machine like this one, about:\n\n{expected_cost.table(expected)}"
 
 
 def survey(config: Config) -> Survey:

@@ -14,7 +14,7 @@ from finegrid import errors
 from finegrid.evaluation.comparison import Comparison
 from finegrid.evaluation.published import PublishedScore, read_published
 from finegrid.files import write_json, write_text
-from finegrid.reporting import cost_tables, footnotes, ladder, published_table, score_tables
+from finegrid.reporting import cost_tables, footnotes, ladder, published_table, ranking, score_tables
 from finegrid.reporting.layout import Table, shown, write_table
 from finegrid.sealed import as_json, read_record
 
@@ -37,6 +37,7 @@ def make_tables(comparison: Comparison, published: list[PublishedScore]) -> list
         score_tables.test(comparison),
         score_tables.learning_rates(comparison),
         score_tables.pairs(comparison),
+        ranking.table(comparison),
         score_tables.retention(comparison),
         *([ladder.table(comparison)] if comparison.several_models else []),
         cost_tables.parameters(comparison),

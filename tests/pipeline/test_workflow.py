@@ -22,7 +22,7 @@ TWICE = {"plan": 2, "select": 2, "evaluate": 2}
 
 def test_a_run_leaves_tables_and_whole_cells(smoke_run):
     tables = smoke_run / "results" / "smoke" / "tables"
-    names = ["table1", "table2", "table3", "pairs", "retention", "parameters", "cost", "published"]
+    names = ["table1", "table2", "table3", "pairs", "ranking", "retention", "parameters", "cost", "published"]
     expected = {f"{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")}
     assert {path.name for path in tables.iterdir()} == expected | {"grid.csv", "tables.json"}
     assert len((tables / "grid.csv").read_text().splitlines()) == 1 + 4

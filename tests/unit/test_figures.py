@@ -162,11 +162,29 @@ def test_confirming_seeds_are_drawn_and_a_mode_of_which_one_diverged_is_not():
 def test_points_moved_apart_stay_within_the_axes():
     many = {f"mode-{number}": {"scores": [number / 60], "trainable": 1000} for number in range(50)}
     figure, _, _ = parameters.draw([make_task(many)])
-    places = [line.get_xdata()[0] for line in figure.axes[0].lines]
+    *points, _ = figure.axes[0].lines  # the last one is the front
+    places = [line.get_xdata()[0] for line in points]
     low, high = figure.axes[0].get_xlim()
     assert len(set(places)) == 50
     assert low < min(places) and max(places) < high
     assert any("moved apart" in text for text in drawn_texts(figure))
+
+
+def test_the_front_has_the_modes_that_none_beats_with_as_few_parameters():
+    sizes = {"full": (0.8, 9000), "small": (0.6, 10), "good": (0.7, 20), "as-good": (0.7, 30), "bad": (0.5, 20)}
+    made = make_task({name: {"scores": [score], "trainable": size} for name, (score, size) in sizes.items()})
+    assert parameters.front(made) == {"small", "good", "full"}
+    figure, _, alt = parameters.draw([made])
+    assert figure.axes[0].lines[-1].get_ydata().tolist() == [0.6, 0.7, 0.8]
+    assert "on the Pareto front full, small, good." in alt
+
+
+def test_of_many_modes_only_those_of_the_front_have_a_name():
+    many = {f"mode-{number}": {"scores": [0.5 - number / 100], "trainable": 1000 + number} for number in range(20)}
+    figure, _, _ = parameters.draw([make_task({"full": {"scores": [0.4], "trainable": 9000}, **many})])
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["full", "mode-0"]
+    assert any("Grey" in text for text in drawn_texts(figure))
 
 
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=8), st.floats(0.01, 0.5))

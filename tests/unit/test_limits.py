@@ -4,11 +4,12 @@ import pytest
 from every_architecture import tiny_config
 
 from finegrid.config import limits
-from finegrid.config.limits import Size, layers_and_width, memory_mb, minutes, size_of
+from finegrid.config.limits import Size, Work, layers_and_width, memory_mb, minutes, seconds, size_of
 from finegrid.modeling.architectures import ACCEPTED
 from finegrid.training.fast import micro_batches
 
 TINY, MINILM = Size(4_386_178, 2, 128, 2), Size(22_713_602, 6, 384, 12)
+LONG = Work(train_tokens=20_000 * 300, train_rows=20_000, validation_tokens=5_000 * 300, longest=512)
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
@@ -35,8 +36,8 @@ def test_more_memory_is_asked_for_than_was_measured_but_not_far_more(size, batch
 def test_larger_models_ask_for_more(change):
     larger = TINY._replace(**change)
     assert memory_mb(larger, 16, 512) > memory_mb(TINY, 16, 512)
-    if "parameters" not in change:  # most are embeddings, which take no time
-        assert minutes(larger, 10**9, 512) > minutes(TINY, 10**9, 512)
+    if not {"parameters", "heads"} & change.keys():  # most parameters are embeddings, which take no time
+        assert minutes(larger, LONG, 4, 16) > minutes(TINY, LONG, 4, 16)
 
 
 def test_a_batch_of_micro_batches_takes_no_more_memory():
@@ -45,5 +46,11 @@ def test_a_batch_of_micro_batches_takes_no_more_memory():
 
 
 def test_time_is_in_whole_hours():
-    assert minutes(TINY, 0, 8) == 60
-    assert minutes(MINILM, 10**9, 512) % 60 == 0
+    assert minutes(TINY, Work(0, 0, 0, 8), 4, 16) == 60
+    assert minutes(MINILM, LONG, 4, 16) % 60 == 0
+
+
+def test_small_batches_take_longer_and_a_quick_core_less():
+    assert seconds(TINY, LONG, 4, 8, 100e9) > seconds(TINY, LONG, 4, 64, 100e9)
+    assert seconds(MINILM, LONG, 4, 16, 200e9) < 0.7 * seconds(MINILM, LONG, 4, 16, 100e9)
+    assert seconds(TINY, LONG, 8, 16, 100e9) == pytest.approx(2 * seconds(TINY, LONG, 4, 16, 100e9), rel=0.01)

@@ -2,10 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 
 import progress
 import pytest
 import yaml
+from comparisons import split
 from conftest import REPOSITORY, run
 from handmade import metrics_of, write_cell
 
@@ -15,6 +17,7 @@ from finegrid.evaluation.results import read_cells
 from finegrid.evaluation.selection import select
 from finegrid.files import write_json
 from finegrid.records import EpochScore, Progress
+from finegrid.reporting.expected_cost import expected_costs
 from finegrid.sealed import as_json
 from finegrid.training import progress as signs
 
@@ -93,6 +96,51 @@ def test_each_model_takes_its_own_time_and_is_named(grid):
 
 def test_nothing_is_known_before_a_cell_is_done(grid):
     assert shown(grid[0]) == "4 cells: 0 done, 0 running, 4 waiting\nTime left: not known before a cell is done"
+
+
+def prepare(model: str, parameters: int, **sizes) -> None:
+    """Write what the cost of a model's cells depends on."""
+    folder = Path("results/smoke/base_model", model)
+    config = {"num_hidden_layers": 2, "hidden_size": 128, "num_attention_heads": 2, **sizes}
+    write_json(folder / "config.json", config)
+    with open(folder / "model.safetensors", "wb") as file:
+        file.truncate(4 * parameters)
+    for name, rows in (("train", 20_000), ("validation", 5_000)):
+        stats = as_json(split(rows, "train")) | {"length": {"median": 100, "longest": 128}}
+        write_json(Path("results/smoke/data", model, "imdb", f"{name}.json"), stats)
+
+
+def test_what_a_grid_will_cost_is_known_before_it_begins(grid, monkeypatch):
+    monkeypatch.setattr(progress, "rate", lambda: 100e9)
+    config = resolve_config(CONFIG | TWO_MODELS | {"confirm": {"seeds": [5, 6]}}, "smoke.yaml")
+    prepare("tiny", 4_386_178)
+    said = progress.before_it_begins(config).splitlines()
+    assert said[0] == "16 cells, none has begun. On a machine like this one, about:"
+    assert said[4].split() == ["tiny", "imdb", "8", *said[4].split()[3:]]
+    assert said[5].split() == ["mini", "imdb", "8", "?", "?", "?"]
+    assert "`snakemake --cores all prepared`" in said[-1]
+
+    prepare("mini", 11_171_074, num_hidden_layers=4, hidden_size=256)
+    tiny, mini = expected_costs(config, 100e9)
+    # Half of the cells are of bitfit, which leaves hardly anything.
+    assert 4 * 4 * 4_386_178 < tiny.cost.disk_bytes < 1.1 * 4 * 4 * 4_386_178
+    assert mini.cost.core_seconds > 4 * tiny.cost.core_seconds
+    assert mini.cost.memory_mb > tiny.cost.memory_mb
+    slower, _ = expected_costs(config, 50e9)
+    assert tiny.cost.core_seconds < slower.cost.core_seconds < 2 * tiny.cost.core_seconds
+    *_, total = progress.before_it_begins(config).splitlines()
+    assert total.split()[:2] == ["all", "16"]
+
+
+def test_memory_that_a_model_is_given_is_what_its_cells_ask_for(grid):
+    models = {"tiny": {"source": "bundled", "memory_mb": 7000}}
+    prepare("tiny", 4_386_178)
+    [tiny] = expected_costs(resolve_config(CONFIG | {"models": models}, "smoke.yaml"), 100e9)
+    assert tiny.cost.memory_mb == 7000
+
+
+def test_the_rate_of_this_machine_is_measured():
+    assert 1e9 < progress.rate() < 1e16
 
 
 def test_a_finished_grid_is_one_line(grid):

@@ -118,37 +118,38 @@ def installed_trackers(wildcards):
 
 
 @cache
-def model_size(config, weights):
+def model_size(config):
     """Read the size of a base model; Snakemake asks again where it is not made yet."""
-    return limits.size_of(json.loads(Path(config).read_text()), os.path.getsize(weights) // 4)
+    return limits.read_size(Path(config).parent)
 
 
 @cache
-def training_data(stats):
-    """Read how many tokens the training split has, and the longest text."""
-    known = json.loads(Path(stats).read_text())
-    return known["tokens"], known["length"]["longest"]
+def work_of(train, validation):
+    """Read how much a cell reads in an epoch."""
+    train, validation = (json.loads(Path(stats).read_text()) for stats in (train, validation))
+    return limits.Work(train["tokens"], train["rows"], validation["tokens"], train["length"]["longest"])
 
 
 def cell_memory_mb(wildcards, input):
     """Return the memory that a cell asks for; for a confirmation that of the largest batch, as its own is not chosen yet."""
     given = CONFIG.models[wildcards.model].memory_mb
-    size, (_, longest) = model_size(input.config, input.model), training_data(input.train_stats)
+    work = work_of(input.train_stats, input.validation_stats)
     largest = int(getattr(wildcards, "batch_size", max(CONFIG.batch_sizes)))
-    return given or max(2000, limits.memory_mb(size, largest, longest))
+    return given or max(2000, limits.memory_mb(model_size(input.config), largest, work.longest))
 
 
 def testing_memory_mb(wildcards, input):
     """Return the memory that testing asks for: texts go through the model a few at a time, without gradients."""
     longest = CONFIG.tasks[wildcards.task].max_length
-    return max(2000, limits.memory_mb(model_size(input.config, input.model), 1, longest))
+    return max(2000, limits.memory_mb(model_size(input.config), 1, longest))
 
 
 def cell_minutes(wildcards, input):
     """Return the time limit of a cell."""
     given = CONFIG.models[wildcards.model].minutes
-    size, (tokens, longest) = model_size(input.config, input.model), training_data(input.train_stats)
-    return given or limits.minutes(size, tokens * CONFIG.training.epochs, longest)
+    work = work_of(input.train_stats, input.validation_stats)
+    smallest = int(getattr(wildcards, "batch_size", min(CONFIG.batch_sizes)))
+    return given or limits.minutes(model_size(input.config), work, CONFIG.training.epochs, smallest)
 
 
 # What goes in is identified by its sha256, not by its date: the users' own files are `ancient`, and the hash of what

@@ -108,6 +108,14 @@ rule prepare_training:
         " --mirror={params.mirror:q} --fetched {input.fetched:q} --output {params.folder:q} >{log:q} 2>&1"
 
 
+# `snakemake prepared` makes all that training reads; then progress.py says what the grid will cost.
+rule prepared:
+    input:
+        expand(rules.base_model.output.model, model=CONFIG.models),
+        prepared_files("train.json", PLANS.values()),
+    localrule: True
+
+
 use rule prepare_training as prepare with:
     input:
         tokenizer=rules.base_model.output.tokenizer,

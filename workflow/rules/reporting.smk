@@ -87,7 +87,7 @@ rule compare:
         " {params.partial} --output {output.comparison:q} >{log:q} 2>&1"
 
 
-TABLE_NAMES = ["table1", "table2", "table3", "pairs", "retention", "parameters", "cost", "published"]
+TABLE_NAMES = ["table1", "table2", "table3", "pairs", "ranking", "retention", "parameters", "cost", "published"]
 TABLE_NAMES += ["ladder"] if len(CONFIG.models) > 1 else []
 TABLES = expand(f"{RUN}/tables/{{table}}.{{format}}", table=TABLE_NAMES, format=["md", "tex", "csv"])
 TABLES += [f"{RUN}/tables/grid.csv", f"{RUN}/tables/tables.json"]

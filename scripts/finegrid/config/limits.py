@@ -5,7 +5,9 @@ heads) takes 0.5 GB at 64 x 128 tokens and 0.6 GB at 16 x 512; MiniLM-L6 (6, 384
 limit, several times what a cell takes on one core.
 """
 
+import json
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 PROCESS_MB = 450  # Python with torch
@@ -13,9 +15,11 @@ BYTES_PER_PARAMETER = 16  # of full fine-tuning: the weight, its gradient and Ad
 TOKENS_AT_ONCE = 8192  # of a micro-batch; not imported from training, whose code decides what is trained again
 BYTES_PER_TOKEN = 100  # of each layer and unit of width
 BYTES_PER_SCORE = 12  # of attention: each layer, head and pair of tokens
-SECONDS_AT_LEAST = 3600
-FLOPS = 20e9  # floating-point operations per second
-SECONDS_PER_SCORE = 1e-7  # of attention, likewise
+STARTUP_SECONDS = 2.0
+SECONDS_PER_VALUE = 1.6e-8  # of each token, layer and unit of width: all that is not a matrix product
+SECONDS_PER_LAYER = 2e-3  # of each step and layer: calls
+SLOW = 20e9  # floating-point operations per second of a core without bfloat16
+SLACK = 3  # times the expected time on such a core
 
 
 class Size(NamedTuple):
@@ -27,12 +31,31 @@ class Size(NamedTuple):
     heads: int
 
 
+class Work(NamedTuple):
+    """What a cell reads in one epoch."""
+
+    train_tokens: int
+    train_rows: int
+    validation_tokens: int
+    longest: int  # tokens of the longest text
+
+    def steps(self, batch_size: int) -> int:
+        """Return how many optimiser steps an epoch has."""
+        return math.ceil(self.train_rows / batch_size)
+
+
 def size_of(config: dict, parameters: int) -> Size:
     """Return the size of a model from its configuration; BERT-base's where that does not say it."""
     layers, width = layers_and_width(config)
     layers, width = layers or 12, width or 768
     heads = _first(config, "num_attention_heads", "n_heads", "n_head", "num_heads") or max(1, width // 64)
     return Size(parameters, layers, width, heads)
+
+
+def read_size(base_model: Path) -> Size:
+    """Return the size of a base model by its files. Raises FileNotFoundError if it is not made yet."""
+    config = json.loads((base_model / "config.json").read_text())
+    return size_of(config, (base_model / "model.safetensors").stat().st_size // 4)  # in float32
 
 
 def layers_and_width(config: dict) -> tuple[int | None, int | None]:
@@ -54,8 +77,22 @@ def memory_mb(size: Size, batch_size: int, longest: int) -> int:
     return math.ceil(PROCESS_MB + (size.parameters * BYTES_PER_PARAMETER + tokens * per_token) / 1e6)
 
 
-def minutes(size: Size, tokens: int, longest: int) -> int:
-    """Return the time limit of a cell in minutes, in whole hours; `tokens` are those of all epochs."""
-    weights = 12 * size.layers * size.width**2  # of an encoder's layers: attention 4, feed-forward 8
-    per_token = 6 * weights / FLOPS + size.layers * size.heads * longest * SECONDS_PER_SCORE
-    return 60 * math.ceil((SECONDS_AT_LEAST / 2 + tokens * per_token) / 3600)
+def seconds(size: Size, work: Work, epochs: int, batch_size: int, product_rate: float) -> float:
+    """Return about how long full fine-tuning of a cell takes on one core.
+
+    `product_rate` is in floating-point operations per second. A layer has 12 x width^2 weights, 4 of attention and 8 of
+    the feed-forward part; in the last one, only keys and values see every token. The backward pass takes twice the
+    products of the forward pass.
+    """
+    layers = size.layers - 1 + 2 / 12
+    tokens = 3 * work.train_tokens + work.validation_tokens
+    length = work.train_tokens / max(1, work.train_rows)
+    products = tokens * layers * (2 * 12 * size.width**2 + 4 * length * size.width)
+    rest = tokens / 3 * layers * size.width * SECONDS_PER_VALUE
+    calls = work.steps(batch_size) * size.layers * SECONDS_PER_LAYER
+    return STARTUP_SECONDS + epochs * (products / product_rate + rest + calls)
+
+
+def minutes(size: Size, work: Work, epochs: int, batch_size: int) -> int:
+    """Return the time limit of a cell in minutes, in whole hours: several times what it takes on a slow core."""
+    return 60 * math.ceil((1800 + SLACK * seconds(size, work, epochs, batch_size, SLOW)) / 3600)

@@ -8,10 +8,13 @@ from scipy.optimize import isotonic_regression
 
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
+from finegrid.evaluation.metrics import signed_score
 from finegrid.reporting.figures import style
 
 TITLE = "Score against trainable parameters"
 COLUMNS = 3  # panels beside each other
+NAMED = 12  # modes; of more, only those of the Pareto front and full fine-tuning have colours of their own
+OTHERS = {"color": "#bbbbbb", "marker": ".", "zorder": 1}
 APART = 0.025  # as a share of the axis; nearer points hide each other
 
 
@@ -21,6 +24,9 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     if not panels:
         return style.only_text(TITLE, "No scores: every setting of every mode on every task diverged.")
     styles = style.mode_styles(tasks)
+    kept = {name for task in panels for name in front(task)} | {"full"}
+    if len(styles) > NAMED:
+        styles = {name: look if name in kept else look | OTHERS for name, look in styles.items()}
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     titles = [style.wrapped(task.title, 30) for task in panels]
@@ -33,7 +39,8 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     drawn = {mode.name for task in panels for mode in task.modes if task.score(mode)}
-    style.legend_of_markers(grid[0, -1], {mode: look for mode, look in styles.items() if mode in drawn})
+    named = {mode: look for mode, look in styles.items() if mode in drawn and not look.items() >= OTHERS.items()}
+    style.legend_of_markers(grid[0, -1], named)
     kinds = {True: "filled: test", False: "hollow: validation, which chose the setting"}
     what = "; ".join(kinds[kind] for kind in sorted({task.tested for task in panels}, reverse=True))
     what += f"; bars: 95 % interval {over(panels)}"
@@ -49,16 +56,32 @@ def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
     margin = 0.05 * (high - low)
     places = pushed_apart(totals, APART * (high - low))
     fill = {} if task.tested else {"fillstyle": "none", "mew": 1.6}
-    for mode, place in zip(filter(task.score, task.modes), places, strict=True):
+    scored = list(filter(task.score, task.modes))
+    for mode, place in zip(scored, places, strict=True):
         point, score = styles[mode.name] | {"linestyle": "none", "markersize": 7}, task.score(mode)
         below, above = score.mean - score.interval[0], score.interval[1] - score.mean
         bars = [[max(0, below)], [max(0, above)]]
         axes.errorbar([10**place], [score.mean], yerr=bars, capsize=3, elinewidth=1.3, **point, **fill)
+    best = front(task)
+    line = [(10**place, task.score(mode).mean) for mode, place in zip(scored, places, strict=True) if mode.name in best]
+    axes.plot(*zip(*sorted(line), strict=True), color="#888888", linewidth=1, linestyle=":", zorder=1)
     ends = (10 ** (min(low, *places) - margin), 10 ** (max(high, *places) + margin))
     axes.set(xscale="log", xlim=ends, xlabel="trainable parameters", ylabel=score_axis(task))
     decades = range(low, high + 1, math.ceil((high - low) / 4))
     axes.set_xticks([10**decade for decade in decades], [short_count(10**decade) for decade in decades])
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def front(task: TaskComparison) -> set[str]:
+    """Name the modes of which no other has a higher score with as few parameters: the Pareto front."""
+    scored = [(mode, signed_score(task.metric, task.score(mode).mean)) for mode in task.modes if task.score(mode)]
+    by_size = sorted(scored, key=lambda pair: (pair[0].trainable.total, -pair[1]))
+    best, names = -math.inf, set()
+    for mode, score in by_size:
+        if score > best:
+            best = score
+            names.add(mode.name)
+    return names
 
 
 def logarithms(task: TaskComparison) -> list[float]:
@@ -107,6 +130,9 @@ def short_count(number: float) -> str:
 def notes(tasks: list[TaskComparison], panels: list[TaskComparison]) -> list[str]:
     """Say what the marks mean and what is left out."""
     read, lines = {task.tested for task in panels}, [f"Bars: 95 % intervals {over(panels)}."]
+    lines.append("Dotted: the Pareto front, the modes that none with as few parameters beats.")
+    if len({mode.name for task in tasks for mode in task.modes}) > NAMED:
+        lines.append("Grey: the other modes, but for full fine-tuning.")
     if True in read:
         lines.append("Filled: test scores.")
     if False in read:
@@ -126,4 +152,6 @@ def in_words(task: TaskComparison) -> str:
             split = "test" if task.tested else "validation"
             score = f"{split} {style.number(found.mean)}, 95 % interval {low} to {high}"
         texts.append(f"{mode.name} trains {mode.trainable.total:,}: {score}")
+    best = front(task)
+    texts.append(f"on the Pareto front {', '.join(mode.name for mode in task.modes if mode.name in best)}")
     return f"{task.title}, {METRICS[task.metric].display_name}: {'; '.join(texts)}."
