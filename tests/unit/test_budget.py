@@ -1,12 +1,15 @@
 """A number of parameters in place of a size of adapters."""
 
 import pytest
+from comparisons import changed, comparison, mode, task
 from every_method import settings_of
 from tiny_models import load, mode_of, save_base_model
 
+from finegrid.config.definition import Mode
 from finegrid.errors import InputError
 from finegrid.modeling.methods import METHODS
 from finegrid.modeling.trainable import count_parameters
+from finegrid.reporting import cost_tables
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # peft has much to say of small models
 SIZED = [name for name, method in METHODS.items() if method.knob]
@@ -21,9 +24,9 @@ def trained(base_model, method: str, size: int | None = None, **changes) -> int 
     """Count what a size trains, or a mode without one; None if peft refuses the size."""
     knob = METHODS[method].knob
     unsized = {key: value for key, value in settings_of(method).items() if key not in knob.settings(1)}
-    mode = mode_of("mine", peft=unsized | (knob.settings(size) if size else {}), **changes)
+    sized = mode_of("mine", peft=unsized | (knob.settings(size) if size else {}), **changes)
     try:
-        return count_parameters(load(base_model, mode))[0].total
+        return count_parameters(load(base_model, sized))[0].total
     except InputError:
         if size:
             return None
@@ -76,3 +79,14 @@ def test_a_budget_that_cannot_be_is_told(base_model, settings, expected):
     with pytest.raises(InputError) as error:
         load(base_model, mode_of("mine", peft=settings, parameters=1000))
     assert str(error.value).startswith(expected)
+
+
+def test_the_table_of_parameters_tells_budgets():
+    modes = [
+        changed(mode(name), "plan.mode", Mode(name=name, train=["head"], peft={"peft_type": "LORA"}, parameters=size))
+        for name, size in {"lora": 3330, "vera": 3330, "large": 8500}.items()
+    ]
+    notes = cost_tables.parameters(comparison([task(modes=[mode("full"), *modes])])).notes
+    assert notes[1:] == [
+        "Budgets, of which adapters get the nearest size that is not above: 3,330 for lora and vera; 8,500 for large."
+    ]

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odd_names import ODD_NAME, odd
 
-from finegrid.config.definition import Mode
 from finegrid.evaluation.comparison import MissingCells
 from finegrid.evaluation.published import read_published
 from finegrid.files import read_json, write_json
@@ -293,14 +292,3 @@ def test_hidden_labels_leave_no_score_beside_the_published():
     assert {row["test"] for row in hidden if row["source"] == "this run"} == {"hidden"}
     published = [row for row in hidden if row["source"] != "this run" and "Pearson" in row["metric"]]
     assert {row["test"] for row in published} == {"0.743", ""}
-
-
-def test_the_table_of_parameters_tells_budgets():
-    sized = [
-        changed(mode(name), "plan.mode", Mode(name=name, train=["head"], peft={"peft_type": "LORA"}, parameters=size))
-        for name, size in {"lora": 3330, "vera": 3330, "large": 8500}.items()
-    ]
-    notes = cost_tables.parameters(comparison([task(modes=[mode("full"), *sized])])).notes
-    assert notes[1:] == [
-        "Budgets, of which adapters get the nearest size that is not above: 3,330 for lora and vera; 8,500 for large."
-    ]
