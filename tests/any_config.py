@@ -82,12 +82,13 @@ PATTERNS = lists(
 OWN_RATES = {"learning_rates": LEARNING_RATES}
 RANDOM = st.fixed_dictionaries({"parameters": st.integers(1, 10**9)}, optional={"seed": SEEDS})
 PEFT = st.fixed_dictionaries({"peft_type": st.just("LORA")}, optional={"r": st.integers(1, 8), "bias": st.just("all")})
+OF_ADAPTERS = {"train": PATTERNS, "parameters": st.integers(1, 10**9)}
 MODES_OF_ANY_KIND = (
     st.dictionaries(st.sampled_from(sorted(MODES)), st.fixed_dictionaries({}, optional=OWN_RATES), max_size=2),
     st.dictionaries(
         NAMES, st.fixed_dictionaries({"train": PATTERNS}, optional=OWN_RATES | {"random": RANDOM}), max_size=2
     ),
-    st.dictionaries(NAMES, st.fixed_dictionaries({"peft": PEFT}, optional=OWN_RATES | {"train": PATTERNS}), max_size=2),
+    st.dictionaries(NAMES, st.fixed_dictionaries({"peft": PEFT}, optional=OWN_RATES | OF_ADAPTERS), max_size=2),
     st.dictionaries(NAMES, st.fixed_dictionaries({"random": RANDOM}, optional=OWN_RATES), max_size=1),
 )
 TRAINING = {

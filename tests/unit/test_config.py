@@ -19,7 +19,7 @@ from finegrid.errors import InputError
 from finegrid.files import canonical_json
 from finegrid.sealed import as_json
 
-SHIPPED = ["config", "glue", "imdb", "imdb-bundled", "imdb-random", "smoke", "ladder", "ladder-offline"]
+SHIPPED = ["config", "glue", "imdb", "imdb-bundled", "imdb-random", "smoke", "ladder", "ladder-offline", "methods"]
 BUNDLED = {"source": "bundled"}
 
 
@@ -167,12 +167,13 @@ def test_beside_adapters_the_head_trains_unless_the_mode_says_what():
         modes={
             "full": {},
             "lora": {"peft": lora},
-            "lora-bias": {"train": ["head", r".*\.bias"], "peft": {"peft_type": "LORA"}},
+            "lora-bias": {"train": ["head", r".*\.bias"], "peft": {"peft_type": "LORA"}, "parameters": 5000},
         }
     )
     assert plan(config, "lora").mode.train == ("head",)
     assert as_json(plan(config, "lora").mode)["peft"] == lora
     assert plan(config, "lora-bias").mode.train == ("head", r".*\.bias")
+    assert plan(config, "lora-bias").mode.parameters == 5000
     assert plan(config, "full").mode.peft is None
 
 

@@ -96,6 +96,8 @@ BAD = [
     ("modes.full.random", {"parameters": 1e3}, ["modes.full.random.parameters", "1000.0", "whole number"]),
     ("modes.full.random", {"parameters": 10, "seed": -1}, ["modes.full.random.seed", "-1", "0 or more"]),
     ("modes.full.random", {"parameter": 10}, ["modes.full.random", "unknown key 'parameter'", "parameters"]),
+    ("modes.full", {"parameters": 10}, ["modes.full.parameters", "it is for adapters", "'random: {parameters: ...}'"]),
+    ("modes.full", {"peft": {"peft_type": "LORA"}, "parameters": 0}, ["modes.full.parameters", "0", "1 or more"]),
     ("modes.full.peft", "LORA", ["modes.full.peft", "'LORA'", "a mapping"]),
     ("modes.full.peft", {"r": 8}, ["modes.full.peft", "'peft_type' is missing"]),
     ("modes.full.peft", {"peft_type": 8}, ["modes.full.peft.peft_type", "8", "LORA"]),

@@ -83,7 +83,7 @@ def test_an_example_of_configuration_is_one(block, tmp_path, monkeypatch):
 
 def rows(heading: str) -> dict[str, list[str]]:
     """Return the rows of the tables of a section of config/README.md by their first cell, without its quotes."""
-    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^## |\Z)", text_of("config/README.md"), re.M | re.S)[1]
+    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text_of("config/README.md"), re.M | re.S)[1]
     cells = [[cell.strip() for cell in line.strip("|").split(" |")] for line in section.splitlines() if line[:1] == "|"]
     return {row[0].strip("`"): row for row in cells}
 
@@ -102,8 +102,8 @@ def described(record, skip=()) -> list[str]:
         ("Files and splits", definition.Sample, ()),
         ("CSV", definition.CsvFormat, ()),
         ("`modes`", definition.GridMode, ("name",)),
-        ("`modes`", definition.RandomSubset, ()),
-        ("`modes`", definition.Peft, ()),
+        ("Random subsets", definition.RandomSubset, ()),
+        ("Adapters", definition.Peft, ()),
         ("`training`", definition.Training, ()),
         ("`published`", published._Source, ()),
         ("`published`", published._Score, ()),

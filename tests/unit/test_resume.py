@@ -18,6 +18,7 @@ MODES = {
     **{name: mode_of(name) for name in ("full", "bitfit", "linear-probe")},
     "random": mode_of("random", train=EVERYTHING, random={"parameters": 300, "seed": 0}),
     "lora": mode_of("lora", peft={"peft_type": "LORA", "r": 2, "target_modules": ["query"]}),
+    "adalora": mode_of("adalora", peft={"peft_type": "ADALORA", "init_r": 4, "target_r": 1, "tfinal": 3}),
 }
 FOUND = Found(
     history=(EpochScore(epoch=1, score=0.1 + 0.2, scores={"accuracy": 0.1 + 0.2}, loss=1 / 3),),

@@ -204,6 +204,9 @@ class Peft(Record):
         return self
 
 
+Budget = whole_number("how many parameters may train, the head's included: a whole number, 1 or more", ge=1)
+
+
 class Mode(Record):
     """A way of fine-tuning: which parameters train."""
 
@@ -211,11 +214,14 @@ class Mode(Record):
     train: several(text("a regular expression over whole parameter names, or 'head'"), "a list of regular expressions")
     random: RandomSubset | None = None
     peft: Peft | None = None
+    parameters: Budget | None = None  # in place of the size of the adapters
 
     @model_validator(mode="after")
     def _one_kind(self):
         if self.random and self.peft:
             raise problem("'random' and 'peft' are two modes; expected one of them")
+        if self.parameters is not None and not self.peft:
+            raise problem("it is for adapters; expected 'peft' beside it, or 'random: {parameters: ...}'", "parameters")
         return self
 
 
@@ -227,7 +233,7 @@ class GridMode(Mode):
     @property
     def mode(self) -> Mode:
         """The mode by itself: what a cell of it depends on."""
-        return Mode(name=self.name, train=self.train, random=self.random, peft=self.peft)
+        return Mode(name=self.name, train=self.train, random=self.random, peft=self.peft, parameters=self.parameters)
 
 
 class Training(Record):

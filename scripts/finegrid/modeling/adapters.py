@@ -3,6 +3,7 @@
 Only cells with adapters import peft and its dependencies.
 """
 
+import warnings
 from dataclasses import fields
 
 import torch
@@ -10,48 +11,61 @@ import torch
 from finegrid.config.definition import Peft
 from finegrid.errors import InputError, in_words
 from finegrid.modeling.lean_transformers import lean
+from finegrid.modeling.methods import METHODS, REFUSED
+from finegrid.modeling.rank_schedule import RankSchedule
 
-# A key that the mode's `train` replaces; methods that need more than the loss of the task; and methods that load
-# adapters, perhaps from the network, which only fetch.py may use.
-IN_TRAIN = "modules_to_save"
-OWN_LOOP = ("ADALORA",)
-LOADING = ("XLORA",)
+IN_TRAIN = "modules_to_save"  # a key that the mode's `train` replaces
 ALL_LINEAR = "all-linear"
 
 
 def add_adapters(model: torch.nn.Module, peft_config: Peft, seed: int) -> None:
     """Add the adapters that peft's configuration describes to a model, their weights drawn from `seed`.
 
-    Afterwards only the adapters train. Raises InputError if peft has no such method or key, or refuses the values.
+    Afterwards only the adapters train. The model's attribute `peft_model` is a tuple of peft's own model around it,
+    so that it is no submodule. Raises InputError if peft has no such method or key, or refuses the values.
     """
-    settings = peft_config.settings()
+    settings, name = peft_config.settings(), peft_config.peft_type
+    check_settings(settings)
+    import peft
+
+    if str(settings.get("target_modules")).lower() == ALL_LINEAR:
+        settings = {**settings, "target_modules": linear_layers(model)}
+    torch.manual_seed(seed)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of transformers, of an attribute that peft reads
+            # With a type of task peft would wrap the head, too, which is for the mode's `train`.
+            config = peft.get_peft_config({**settings, **METHODS[name].set_here, "task_type": None})
+            model.peft_model = (peft.get_peft_model(model, config),)
+    except Exception as error:  # peft and torch raise anything if a value is wrong
+        raise InputError(f"mode: peft: {in_words(error)}") from error
+    if METHODS[name].falling_ranks:
+        model.rank_schedule = RankSchedule(model.peft_model[0].base_model)
+
+
+def check_settings(settings: dict) -> None:
+    """Raise InputError unless peft has the method of a configuration and its keys, and they can be used here."""
     with lean(hidden=("scipy",)):  # peft needs accelerate
-        import peft
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-        methods = {method.value: config for method, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
-        name = peft_config.peft_type
-        if name not in methods:
-            raise InputError(f"mode: peft.peft_type: unknown method {name!r}; expected one of {', '.join(methods)}")
-        known = [field.name for field in fields(methods[name]) if field.init and field.name != IN_TRAIN]
-        for key in settings:
-            if key == IN_TRAIN:
-                raise InputError(f"mode: peft.{key}: list what trains besides the adapters in 'train' instead")
-            if key not in known:
-                raise InputError(f"mode: peft: unknown key {key!r}; {name} has {', '.join(known)}")
-        if name in LOADING:
-            raise InputError(f"mode: peft.peft_type: {name} loads trained adapters, which is not supported")
-        if name in OWN_LOOP:
-            raise InputError(f"mode: peft.peft_type: {name} needs a training loop of its own")
-        if issubclass(methods[name], peft.PromptLearningConfig):
-            raise InputError(f"mode: peft.peft_type: {name} learns virtual tokens, which is not supported")
-        if str(settings.get("target_modules")).lower() == ALL_LINEAR:
-            settings = {**settings, "target_modules": linear_layers(model)}
-        torch.manual_seed(seed)
-        try:
-            peft.inject_adapter_in_model(peft.get_peft_config(settings), model)
-        except Exception as error:  # peft and torch raise anything if a value is wrong
-            raise InputError(f"mode: peft: {in_words(error)}") from error
+    methods = {method.value: config for method, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    name = settings["peft_type"]
+    if name in REFUSED:
+        raise InputError(f"mode: peft.peft_type: {name} {REFUSED[name]}, so it is not supported")
+    if name not in METHODS or name not in methods:
+        raise InputError(f"mode: peft.peft_type: unknown method {name!r}; expected one of {', '.join(METHODS)}")
+    method = METHODS[name]
+    known = [field.name for field in fields(methods[name]) if field.init and field.name != IN_TRAIN]
+    known = [key for key in known if key not in method.set_here and key not in method.refused]
+    for key, value in settings.items():
+        if key == IN_TRAIN:
+            raise InputError(f"mode: peft.{key}: list what trains besides the adapters in 'train' instead")
+        if key in method.set_here:
+            raise InputError(f"mode: peft.{key}: finegrid sets it itself")
+        if value and key in method.refused:
+            raise InputError(f"mode: peft.{key}: it {method.refused[key]}, so it is not supported")
+        if key not in known and key not in method.refused:
+            raise InputError(f"mode: peft: unknown key {key!r}; {name} has {', '.join(known)}")
 
 
 def linear_layers(model: torch.nn.Module) -> list[str]:
@@ -67,17 +81,12 @@ def merge_adapters(model: torch.nn.Module) -> torch.nn.Module:
 
     Raises InputError if adapters of this kind cannot be merged. A model without adapters stays as it is.
     """
-    if not hasattr(model, "peft_config"):
+    if not hasattr(model, "peft_model"):
         return model
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
-            try:
-                layer.merge(safe_merge=True)
-            except (NotImplementedError, ValueError) as error:
-                reason = " ".join(str(error).split())
-                raise InputError(f"{type(layer).__name__}: its adapters cannot be merged: {reason}") from error
-            model.set_submodule(name, layer.get_base_layer())
-    del model.peft_config
-    return model
+    try:
+        merged = model.peft_model[0].merge_and_unload(safe_merge=True)
+    except (NotImplementedError, ValueError) as error:
+        method = model.peft_config["default"].peft_type.value
+        raise InputError(f"{method}: its adapters cannot be merged: {in_words(error)}") from error
+    del merged.peft_model
+    return merged

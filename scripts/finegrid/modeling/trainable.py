@@ -1,13 +1,16 @@
 """Which parameters train: those that a mode's patterns select, adapters of peft, or a random subset."""
 
+import copy
 import difflib
 import re
+import warnings
 
 import torch
 
 from finegrid.config.definition import Mode
 from finegrid.errors import InputError
 from finegrid.modeling.adapters import add_adapters
+from finegrid.modeling.budget import within_budget
 from finegrid.modeling.sparse_subset import draw_entries, entries_of
 from finegrid.records import ParameterCounts
 
@@ -21,6 +24,8 @@ def apply_mode(model: torch.nn.Module, mode: Mode, seed: int) -> None:
     Raises InputError if the mode does not suit the model.
     """
     adapters = []
+    if mode.parameters is not None:
+        mode = within_budget(mode, lambda sized: count_trained(model, sized, seed))
     if mode.peft is not None:
         add_adapters(model, mode.peft, seed)
         adapters = [re.escape(name) for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -30,6 +35,15 @@ def apply_mode(model: torch.nn.Module, mode: Mode, seed: int) -> None:
         head = [parameter for name, parameter in trained if in_head(model, name)]
         encoder = [parameter for name, parameter in trained if not in_head(model, name)]
         draw_entries(head, encoder, mode.random.parameters, mode.random.seed)
+
+
+def count_trained(model: torch.nn.Module, mode: Mode, seed: int) -> int:
+    """Count the parameters that would train if a mode were applied to a model, which stays as it is."""
+    model = copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the size that is chosen are shown
+        apply_mode(model, mode, seed)
+    return count_parameters(model)[0].total
 
 
 def set_trainable(model: torch.nn.Module, patterns: list[str]) -> None:

@@ -7,6 +7,7 @@ from finegrid.records import Cost
 from finegrid.reporting.footnotes import plural
 from finegrid.reporting.layout import Table
 from finegrid.reporting.score_tables import names
+from finegrid.reporting.sentences import listed
 
 MIB, KIB = 2**20, 2**10  # bytes
 
@@ -25,8 +26,18 @@ def parameters(comparison: Comparison) -> Table:
             {**names(comparison, task, mode), **dict(mode.trainable), "of all": mode.parameters, "share": share}
         )
         exact.append({**named(task, mode), **dict(mode.trainable), "of_all": mode.parameters})
-    notes = ["The head is everything outside the pretrained encoder."]
+    notes = ["The head is everything outside the pretrained encoder.", *budgets(comparison)]
     return Table("parameters", "Parameters", "Trainable parameters of each mode", records, exact, notes)
+
+
+def budgets(comparison: Comparison) -> list[str]:
+    """Say which modes were given a number of parameters in place of a size of adapters."""
+    given: dict[int, list[str]] = {}
+    for name, parameters in {mode.name: mode.plan.mode.parameters for _, mode in comparison.rows()}.items():
+        if parameters is not None:
+            given.setdefault(parameters, []).append(name)
+    each = "; ".join(f"{parameters:,} for {listed(modes)}" for parameters, modes in given.items())
+    return [f"Budgets, of which adapters get the nearest size that is not above: {each}."] if each else []
 
 
 def cost(comparison: Comparison) -> Table:

@@ -7,13 +7,15 @@ import numpy as np
 import torch
 
 from finegrid.data.tokens import Split
+from finegrid.modeling.rank_schedule import Schedule
 
 
 class Engine:
     """A model, the split that it trains on, and a way to compute with them.
 
-    The loop uses the methods below and three attributes: `parameters`, which the optimiser updates by their `grad`;
-    `split`, of which it takes rows; and `batches`, "padded" or "unpadded", which is recorded with the result.
+    The loop uses the methods below and four attributes: `parameters`, which the optimiser updates by their `grad`;
+    `split`, of which it takes rows; `schedule`, for models that change between steps; and `batches`, "padded" or
+    "unpadded", which is recorded with the result.
     `plain.PlainEngine` is the shortest engine, `fast.enable` returns a quick one. Both compute the same numbers, up
     to rounding and the masks of dropout.
     """
@@ -24,6 +26,7 @@ class Engine:
         self.model, self.split, self.device = model, split, device
         self.trainable = {name: each for name, each in model.named_parameters() if each.requires_grad}
         self.parameters = list(self.trainable.values())
+        self.schedule = getattr(model, "rank_schedule", Schedule())
         torch.manual_seed(seed)  # for dropout
 
     @contextmanager

@@ -42,9 +42,11 @@ def train(
     optimiser = AdamW(engine.parameters, settings.weight_decay)
     order = torch.Generator().manual_seed(seed)
     step = 0
+    engine.schedule.begin(steps)
     if state is not None:
         engine.load_state(state)
         optimiser.load_state(state)
+        engine.schedule.load_state(state)
         order.set_state(state["random.order"])
         step = int(state["steps"])
 
@@ -53,14 +55,17 @@ def train(
         with engine.training():
             for batch in torch.randperm(rows, generator=order).split(batch_size):
                 losses.append(engine.backward(batch))
+                engine.schedule.add_penalty()
                 torch.nn.utils.clip_grad_norm_(engine.parameters, settings.max_grad_norm)
                 optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps))
+                step += 1
+                engine.schedule.after_step(step)
                 optimiser.zero_grad()
                 engine.after_step()
-                step += 1
         state = {
             **engine.state(),
             **optimiser.state(),
+            **engine.schedule.state(),
             "random.order": order.get_state(),
             "steps": torch.tensor(step),
         }

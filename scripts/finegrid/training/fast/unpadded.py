@@ -141,7 +141,7 @@ def attend(module, query, key, value, attention_mask, *, layout: Layout, scaling
 
     `query`, `key` and `value` are [1, heads, tokens, head size]; returns [1, tokens, heads, head size], None.
     """
-    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    query, key, value = (in_autocast_dtype(tensor[0].transpose(0, 1)) for tensor in (query, key, value))
     return Attention.apply(query, key, value, layout, False, scaling, module.dropout if dropout else None)[None], None
 
 
@@ -150,12 +150,20 @@ def attend_first(attention, hidden_states: torch.Tensor, layout: Layout) -> torc
     block = attention.self
     first = hidden_states[:, layout.starts]
     query, key, value = (
-        linear(states)[0].unflatten(-1, (block.num_attention_heads, -1))
+        in_autocast_dtype(linear(states)[0].unflatten(-1, (block.num_attention_heads, -1)))
         for linear, states in ((block.query, first), (block.key, hidden_states), (block.value, hidden_states))
     )
     dropout = block.dropout if block.training and block.dropout.p else None
-    context = Attention.apply(query.to(key.dtype), key, value, layout, True, block.scaling, dropout)
+    context = Attention.apply(query, key, value, layout, True, block.scaling, dropout)
     return attention.output(context.flatten(1)[None], first)
+
+
+def in_autocast_dtype(tensor: torch.Tensor) -> torch.Tensor:
+    """Cast to the dtype of matrix products, as autocast casts what torch's own attention takes.
+
+    Layers with adapters may return float32 where others return bfloat16.
+    """
+    return tensor.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else tensor
 
 
 class Attention(torch.autograd.Function):
