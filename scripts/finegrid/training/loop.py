@@ -53,8 +53,7 @@ def train(
         with engine.training():
             for batch in torch.randperm(rows, generator=order).split(batch_size):
                 losses.append(engine.backward(batch))
-                torch.nn.utils.clip_grad_norm_(engine.parameters, settings.max_grad_norm)
-                optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps))
+                optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps), settings.max_grad_norm)
                 optimiser.zero_grad()
                 engine.after_step()
                 step += 1

@@ -4,6 +4,8 @@ torch draws the elements of CPU dropout masks one by one, which took a sixth of 
 of numpy's SFC64 decide on each element, so the rate is exact to within 2^-17.
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -20,16 +22,32 @@ class Dropout(torch.nn.Module):
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return activations
-        return activations.float() * self.mask(activations.shape, torch.float32).div_(1 - self.p)
+        return activations.float() * draw_scaled(self.random, self.p, activations.shape)
 
     def mask(self, shape, dtype: torch.dtype) -> torch.Tensor:
         """Draw a mask of ones (kept) and zeros (dropped, a share of p)."""
-        size = int(np.prod(shape))
-        bits = self.random.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64).view(np.uint16)[:size]
-        # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
-        integer, one = ONE[dtype]
-        ones = np.multiply(bits >= round(self.p * 2**16), integer(one), dtype=integer)
-        return torch.from_numpy(ones).view(dtype).view(shape)
+        return draw_ones(self.random, self.p, shape, dtype)
+
+
+def draw_ones(random: np.random.Generator, p: float, shape, dtype: torch.dtype) -> torch.Tensor:
+    """Draw a mask of ones (kept) and zeros (dropped, a share of p)."""
+    # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
+    integer, one = ONE[dtype]
+    ones = np.multiply(_kept(random, p, shape), integer(one), dtype=integer)
+    return torch.from_numpy(ones).view(dtype).view(shape)
+
+
+def draw_scaled(random: np.random.Generator, p: float, shape) -> torch.Tensor:
+    """Draw a float32 mask of 1 / (1 - p) (kept) and zeros (dropped, a share of p)."""
+    mask = np.multiply(_kept(random, p, shape), np.float32(1 / (1 - p)), dtype=np.float32)
+    return torch.from_numpy(mask).view(shape)
+
+
+def _kept(random: np.random.Generator, p: float, shape) -> np.ndarray:
+    """Draw which elements are kept: bool [all elements]."""
+    size = math.prod(shape)
+    bits = random.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64).view(np.uint16)[:size]
+    return bits >= round(p * 2**16)
 
 
 def replace_dropout(model: torch.nn.Module, seed: int) -> np.random.Generator:

@@ -1,0 +1,150 @@
+"""A BERT classifier as its parts, from the texts of a batch to logits and back."""
+
+import numpy as np
+import torch
+
+from finegrid.training.fast.bert import first_token
+from finegrid.training.fast.bert.batch import Batch
+from finegrid.training.fast.bert.layers import (
+    Draw,
+    Heads,
+    Layer,
+    Linear,
+    Norm,
+    Product,
+    after_attention,
+    after_attention_backward,
+)
+from finegrid.training.fast.dropout import draw_ones, draw_scaled
+
+
+class Classifier:
+    """The parts of a transformers BertForSequenceClassification; they read its parameters.
+
+    `gradients` has a float32 tensor for each parameter that trains, by name, to which its gradient is added. The word
+    embeddings are left to the caller: forward takes their rows, backward returns the gradient of these.
+    """
+
+    def __init__(self, model: torch.nn.Module, gradients: dict[str, torch.Tensor], dtype: torch.dtype):
+        config, bert = model.config, model.bert
+        self.dtype, names = dtype, {id(parameter): name for name, parameter in model.named_parameters()}
+        attention_dropout = bert.encoder.layer[0].attention.self.dropout.p
+        self.dropout = bert.embeddings.dropout.p, attention_dropout, model.dropout.p
+
+        def gradient_of(parameter) -> torch.Tensor | None:
+            return gradients.get(names[id(parameter)])
+
+        def linear(module, scale: float = 1.0) -> Linear:
+            weight, bias = module.weight, module.bias
+            return Linear(weight.detach(), bias.detach(), gradient_of(weight), gradient_of(bias), scale)
+
+        def norm(module) -> Norm:
+            weight, bias = module.weight, module.bias
+            return Norm(weight.detach(), bias.detach(), gradient_of(weight), gradient_of(bias), module.eps)
+
+        size = config.hidden_size // config.num_attention_heads
+        self.heads = Heads(config.num_attention_heads, size, 1 - attention_dropout)
+
+        def attention(block) -> tuple[Linear, Linear, Linear]:
+            own = block.attention.self
+            return linear(own.query, size**-0.5), linear(own.key), linear(own.value)
+
+        def layer(block, dtype: torch.dtype) -> Layer:
+            return Layer(
+                Product(*attention(block), dtype=dtype),
+                Product(linear(block.attention.output.dense), dtype=dtype),
+                norm(block.attention.output.LayerNorm),
+                Product(linear(block.intermediate.dense), dtype=dtype),
+                Product(linear(block.output.dense), dtype=dtype),
+                norm(block.output.LayerNorm),
+            )
+
+        *blocks, last = bert.encoder.layer
+        self.layers = [layer(block, dtype) for block in blocks]
+        self.last, self.last_attention = layer(last, torch.float32), attention(last)
+        embeddings = bert.embeddings
+        self.positions, self.types = (
+            (module.weight.detach(), gradient_of(module.weight))
+            for module in (embeddings.position_embeddings, embeddings.token_type_embeddings)
+        )
+        self.norm = norm(embeddings.LayerNorm)
+        self.pooler = Product(linear(bert.pooler.dense), dtype=torch.float32)
+        self.classifier = Product(linear(model.classifier), dtype=torch.float32)
+        # The gradient goes down no further than to the lowest part that trains: 0 for the embeddings.
+        self.lowest = next((i for i, part in enumerate((embeddings, *blocks)) if trains(part)), 1 + len(blocks))
+
+    def refresh(self) -> None:
+        """Read the parameters that train anew, after the optimiser updated them."""
+        for layer in self.layers:
+            for product in layer.products:
+                product.refresh()
+
+    def forward(self, words: torch.Tensor, batch: Batch, random: np.random.Generator | None) -> tuple:
+        """Return logits [texts, labels] and what `backward` needs; `words` [tokens, hidden size] is overwritten.
+
+        Without a random generator, nothing is dropped.
+        """
+        hidden, attention, head = (scaled_masks(random, p) for p in self.dropout)
+        words += self.positions[0].index_select(0, batch.positions)
+        words += self.types[0].index_select(0, batch.types)
+        states, of_norm = self.norm.forward(words)
+        mask = hidden(states.shape)
+        if mask is not None:
+            states *= mask
+        saved = []
+        heads = self.heads if random else self.heads._replace(keep=1)
+        kept = masks(random, self.dropout[1], self.dtype)
+        for layer in self.layers:
+            inputs = states.to(self.dtype)
+            context, of_attention = heads.attend(layer.query_key_value(inputs), batch, kept)
+            states, of_rest = after_attention(layer, context, states, hidden)
+            saved.append((inputs, of_attention, of_rest))
+        context, of_attention = first_token.attend(self.heads, self.last_attention, states, batch, attention)
+        first, of_rest = after_attention(self.last, context, of_attention[0], hidden)
+        pooled = self.pooler(first).tanh_()
+        head_mask = head(pooled.shape)
+        vectors = pooled if head_mask is None else pooled * head_mask
+        of_head = first, pooled, head_mask, vectors
+        return self.classifier(vectors), (of_norm, mask, saved, of_attention, of_rest, of_head)
+
+    def backward(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor | None:
+        """Add the gradients of the parameters, given that of the logits; return that of the words if it is known."""
+        of_norm, mask, layers, of_attention, of_rest, (first, pooled, head_mask, vectors) = saved
+        gradient = self.classifier.backward(gradient, vectors)
+        if head_mask is not None:
+            gradient *= head_mask
+        gradient = self.pooler.backward(torch.ops.aten.tanh_backward(gradient, pooled), first)
+        of_context, of_first = after_attention_backward(self.last, gradient, of_rest)
+        gradient, of_query = first_token.backward(self.heads, self.last_attention, of_context, batch, of_attention)
+        gradient.index_add_(0, batch.starts, of_first + of_query)
+        for depth in reversed(range(len(layers))):
+            if depth + 1 < self.lowest:
+                return None
+            layer, (inputs, of_attention, of_rest) = self.layers[depth], layers[depth]
+            of_context, gradient = after_attention_backward(layer, gradient, of_rest)
+            of_three = self.heads.backward(of_context, batch, of_attention)
+            gradient += layer.query_key_value.backward(of_three, inputs)
+        if self.lowest > 0:
+            return None
+        if mask is not None:
+            gradient *= mask
+        gradient = self.norm.backward(gradient, of_norm)
+        for of_rows, rows in ((self.positions[1], batch.positions), (self.types[1], batch.types)):
+            if of_rows is not None:
+                of_rows.index_add_(0, rows, gradient)
+        return gradient
+
+
+def trains(module: torch.nn.Module) -> bool:
+    """Whether a parameter of a module trains."""
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def masks(random: np.random.Generator | None, p: float, dtype: torch.dtype) -> Draw:
+    """Return a function that draws masks of ones and zeros."""
+    return lambda shape: draw_ones(random, p, shape, dtype) if random and p else None
+
+
+def scaled_masks(random: np.random.Generator | None, p: float) -> Draw:
+    """Return a function that draws float32 masks with the scale of dropout in them."""
+    return lambda shape: draw_scaled(random, p, shape) if random and p else None
