@@ -61,8 +61,8 @@ def dtype_for(model: torch.nn.Module, dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if model.config.model_type in FLOAT32_ONLY else dtype
 
 
-def describe(device: str, dtype: torch.dtype, batches: str) -> Environment:
-    """Return the versions, device, threads and dtype that a result depends on; `batches` as the engine has it."""
+def describe(device: str, dtype: torch.dtype, batches: str, kernels: str | None = None) -> Environment:
+    """Return what a result depends on: versions, device, threads, dtype, and `batches` and `kernels` of the engine."""
     packages = ["torch", "transformers", "numpy", *(["peft"] if "peft" in sys.modules else [])]
     return Environment(
         **{package: version(package) for package in packages},
@@ -72,6 +72,7 @@ def describe(device: str, dtype: torch.dtype, batches: str) -> Environment:
         threads=torch.get_num_threads(),
         dtype=str(dtype).removeprefix("torch."),
         batches=batches,
+        **({"kernels": kernels} if kernels else {}),
     )
 
 

@@ -183,7 +183,7 @@ class Attention(torch.autograd.Function):
                 if group.bias is not None:
                     scores += group.bias
                 weights = scores.softmax(-1)
-                mask = dropout.mask(weights.shape, weights.dtype) if dropout else None
+                mask = dropout.draw(weights.shape).ones(weights.dtype) if dropout else None
                 kept = weights if mask is None else weights * mask
                 parts.append(unpad(kept @ v, group, first))
                 saved += [q, k, v, weights, mask]

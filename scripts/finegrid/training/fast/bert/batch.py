@@ -12,10 +12,10 @@ from finegrid.training.fast.unpadded import LONGEST_ROUNDING, TOKENS_ROUNDING, g
 class Group(NamedTuple):
     """Neighbouring texts whose attention is one product."""
 
-    texts: slice
+    lengths: np.ndarray  # int64 [texts]
     longest: int  # the length that each is padded to
     padded: slice  # of their rows among those of all groups
-    bias: torch.Tensor | None  # [texts x heads, 1, longest]: 0, or -inf at padding; None if none is padded
+    padding: torch.Tensor | None  # bool [texts, 1, 1, longest]: whether a key is padding; None if none is
 
 
 class Batch(NamedTuple):
@@ -26,7 +26,6 @@ class Batch(NamedTuple):
     """
 
     rows: torch.Tensor  # int64 [texts]: of the split
-    lengths: np.ndarray  # int64 [texts]
     starts: torch.Tensor  # int64 [texts]: the first token of each
     real: int  # tokens of texts
     ids: torch.Tensor  # int64 [tokens], as are the next two
@@ -61,8 +60,8 @@ class Source(NamedTuple):
         return cls(split, split.input_ids.numpy(), split.token_type_ids.numpy(), split.offsets.numpy())
 
 
-def lay_out(source: Source, rows: torch.Tensor, heads: int, dtype: torch.dtype) -> Batch:
-    """Lay out some rows of a split, int64 [texts], for attention with `heads` heads in `dtype`."""
+def lay_out(source: Source, rows: torch.Tensor, heads: int) -> Batch:
+    """Lay out some rows of a split, int64 [texts], for attention with `heads` heads."""
     rows = rows.numpy()
     lengths = source.offsets[rows + 1] - source.offsets[rows]
     by_length = np.argsort(-lengths, kind="stable")
@@ -83,12 +82,9 @@ def lay_out(source: Source, rows: torch.Tensor, heads: int, dtype: torch.dtype) 
         pad.append((token_at[:, None] * heads + head[:, None]).ravel())
         row_at = padded + (np.arange(count)[:, None, None] * heads + head) * longest + position[:, None]
         unpad.append(row_at[is_real])
-        bias = None
-        if not is_real.all():
-            bias = torch.zeros(count, longest, dtype=dtype).masked_fill_(torch.from_numpy(~is_real), float("-inf"))
-            bias = bias.repeat_interleave(heads, 0)[:, None]
+        padding = None if is_real.all() else torch.from_numpy(~is_real)[:, None, None]
         size = count * heads * longest
-        groups.append(Group(texts, longest, slice(padded, padded + size), bias))
+        groups.append(Group(lengths[texts], longest, slice(padded, padded + size), padding))
         padded += size
 
     position = np.arange(lengths[0])
@@ -108,7 +104,7 @@ def lay_out(source: Source, rows: torch.Tensor, heads: int, dtype: torch.dtype) 
         return torch.from_numpy(whole)
 
     return Batch(
-        *(torch.from_numpy(rows), lengths, torch.from_numpy(starts), real),
+        *(torch.from_numpy(rows), torch.from_numpy(starts), real),
         *map(by_token, (source.ids[token], source.types[token], positions)),
         groups,
         *map(torch.from_numpy, (pad, unpad.ravel(), pad_three, unpad_three, pad_texts)),

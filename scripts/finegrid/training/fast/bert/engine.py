@@ -8,6 +8,7 @@ import torch
 
 from finegrid.data.tokens import Split
 from finegrid.training.engine import Engine
+from finegrid.training.fast.bert import kernels
 from finegrid.training.fast.bert.batch import Source, lay_out
 from finegrid.training.fast.bert.model import Classifier
 from finegrid.training.fast.bert.parameters import FlatParameters
@@ -32,7 +33,7 @@ def fits(model: torch.nn.Module, device: str) -> bool:
 class BertEngine(Engine):
     """Trains a BERT classifier on the CPU."""
 
-    batches = "unpadded"
+    batches, kernels = "unpadded", kernels.NAME
 
     def __init__(self, model, split: Split, dtype: torch.dtype, seed: int, weight_decay: float):
         super().__init__(model, split, "cpu", seed)
@@ -63,7 +64,7 @@ class BertEngine(Engine):
         classifier.refresh()
         words = self.used_rows.part if self.used_rows else self.words
         for part in micro_batches(self.lengths, rows, "cpu"):
-            batch = lay_out(self.source, part, classifier.heads.count, classifier.dtype)
+            batch = lay_out(self.source, part, classifier.heads.count)
             logits, saved = classifier.forward(words.index_select(0, batch.ids), batch, self.random)
             with torch.enable_grad():
                 share = summed_loss(logits.requires_grad_(), self.split.labels[batch.rows]) / len(rows)
@@ -82,7 +83,7 @@ class BertEngine(Engine):
 
     def predict(self, split: Split) -> np.ndarray:
         self.classifier.refresh()
-        return predict(self.classifier, self.words, split)
+        return logits_of(self.classifier, self.words, split)
 
     def state(self) -> dict[str, torch.Tensor]:
         return {**super().state(), **random_state(self.random)}
@@ -95,12 +96,17 @@ class BertEngine(Engine):
         set_random_state(self.random, state)
 
 
+def predict(model: torch.nn.Module, split: Split, dtype: torch.dtype) -> np.ndarray:
+    """Return the logits of every row, in order: float32 [rows, num_labels]."""
+    return logits_of(Classifier(model, {}, dtype), model.get_input_embeddings().weight, split)
+
+
 @torch.no_grad()
-def predict(classifier: Classifier, words: torch.Tensor, split: Split) -> np.ndarray:
+def logits_of(classifier: Classifier, words: torch.Tensor, split: Split) -> np.ndarray:
     """Return the logits of every row, in order: float32 [rows, num_labels]. `words`: all word embeddings."""
     logits = torch.empty(len(split.labels), len(classifier.classifier.bias))
     source = Source.of(split)
     for rows in micro_batches(split.lengths, torch.arange(len(split.labels)), "cpu") if len(logits) else ():
-        batch = lay_out(source, rows, classifier.heads.count, classifier.dtype)
+        batch = lay_out(source, rows, classifier.heads.count)
         logits[batch.rows], _ = classifier.forward(words.index_select(0, batch.ids), batch, None)
     return logits.numpy()

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import torch
 
 from finegrid.training.fast.bert.batch import Batch
+from finegrid.training.fast.bert.kernels import chosen as kernels
+from finegrid.training.fast.bert.norm import Norm
+from finegrid.training.fast.dropout import Mask
 
-aten = torch.ops.aten
-Draw = Callable[..., torch.Tensor | None]  # a mask of dropout by its shape; None: nothing is dropped
+Draw = Callable[[tuple[int, ...]], Mask | None]  # a mask of dropout by its shape; None: nothing is dropped
 
 
 class Linear(NamedTuple):
@@ -54,46 +56,26 @@ class Product:
         return torch.nn.functional.linear(states, self.weight, self.bias)
 
     def backward(self, gradient: torch.Tensor, states: torch.Tensor, needed: bool = True) -> torch.Tensor | None:
-        """Add the gradients of the parameters; return that of the states, if it is `needed`."""
+        """Add the gradients of the weights; return that of the states, if it is `needed`."""
         if self.weight_trains:
             of_weight = gradient.t() @ states
             for rows, linear in zip(self.slices, self.linears, strict=True):
                 if linear.weight_gradient is not None:
                     linear.weight_gradient.add_(of_weight[rows], alpha=linear.scale)
+        return gradient @ self.weight if needed else None
+
+    def backward_bias(self, gradient: torch.Tensor) -> None:
+        """Add the gradients of the biases."""
         if self.bias_trains:
             of_bias = gradient.sum(0)
             for rows, linear in zip(self.slices, self.linears, strict=True):
                 if linear.bias_gradient is not None:
                     linear.bias_gradient.add_(of_bias[rows], alpha=linear.scale)
-        return gradient @ self.weight if needed else None
 
-
-class Norm(NamedTuple):
-    """A layer normalisation."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-    weight_gradient: torch.Tensor | None
-    bias_gradient: torch.Tensor | None
-    epsilon: float
-
-    def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, tuple]:
-        """Return the normalised states."""
-        result, mean, scale = torch.native_layer_norm(states, states.shape[-1:], self.weight, self.bias, self.epsilon)
-        return result, (states, mean, scale)
-
-    def backward(self, gradient: torch.Tensor, saved: tuple) -> torch.Tensor:
-        """Return the gradient of the states."""
-        states, mean, scale = saved
-        asked = [True, self.weight_gradient is not None, self.bias_gradient is not None]
-        result, of_weight, of_bias = aten.native_layer_norm_backward(
-            gradient, states, states.shape[-1:], mean, scale, self.weight, self.bias, asked
-        )
-        if self.weight_gradient is not None:
-            self.weight_gradient.add_(of_weight)
-        if self.bias_gradient is not None:
-            self.bias_gradient.add_(of_bias)
-        return result
+    @property
+    def of_bias(self) -> torch.Tensor | None:
+        """The gradient of the bias of a single linear layer."""
+        return self.linears[0].bias_gradient
 
 
 class Layer(NamedTuple):
@@ -112,36 +94,27 @@ class Layer(NamedTuple):
         return self.query_key_value, self.attention_output, self.up, self.down
 
 
-def add(states: torch.Tensor, more: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Add states of any dtype, after dropout, to float32 ones."""
-    more = more.float()
-    return states + more if mask is None else torch.addcmul(states, more, mask)
-
-
-def dropped(gradient: torch.Tensor, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
-    """Return the gradient of what `add` added, before dropout."""
-    return (gradient if mask is None else gradient * mask).to(dtype)
-
-
 def after_attention(layer: Layer, context: torch.Tensor, states: torch.Tensor, draw: Draw) -> tuple:
-    """Run all of a layer but the attention: `context` [rows, hidden size] is what the heads return."""
-    masks = draw(states.shape), draw(states.shape)
-    states, first_norm = layer.attention_norm.forward(add(states, layer.attention_output(context), masks[0]))
-    inner = states.to(context.dtype)
-    up = layer.up(inner)
-    activated = aten.gelu(up)
-    result, second_norm = layer.output_norm.forward(add(states, layer.down(activated), masks[1]))
-    return result, (context, masks, first_norm, inner, up, activated, second_norm)
+    """Run all of a layer but the attention: `context` [rows, hidden size] is what the heads return.
+
+    Returns the new states, in float32 and in the dtype of products.
+    """
+    output = layer.attention_output(context)
+    states, inner, first = kernels.add_and_norm(states, output, layer.attention_norm, draw(states.shape))
+    activated, slopes = kernels.gelu(layer.up(inner))
+    states, low, second = kernels.add_and_norm(states, layer.down(activated), layer.output_norm, draw(states.shape))
+    return states, low, (context, first, inner, activated, slopes, second)
 
 
-def after_attention_backward(layer: Layer, gradient: torch.Tensor, saved: tuple) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the gradients of the context and of the states."""
-    context, masks, first_norm, inner, up, activated, second_norm = saved
-    gradient = layer.output_norm.backward(gradient, second_norm)
-    of_activated = layer.down.backward(dropped(gradient, masks[1], context.dtype), activated)
-    gradient += layer.up.backward(aten.gelu_backward(of_activated, up), inner)
-    gradient = layer.attention_norm.backward(gradient, first_norm)
-    of_output = dropped(gradient, masks[0], context.dtype)
+def after_attention_backward(
+    layer: Layer, gradient: torch.Tensor, extra: torch.Tensor | None, saved: tuple
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the gradients of the context and of the states, given that of the new states: `gradient` + `extra`."""
+    context, first, inner, activated, slopes, second = saved
+    gradient, of_down = kernels.add_and_norm_backward(gradient, extra, layer.output_norm, second, layer.down.of_bias)
+    of_up = kernels.gelu_backward(layer.down.backward(of_down, activated), slopes, layer.up.of_bias)
+    of_inner, norm = layer.up.backward(of_up, inner), layer.attention_norm
+    gradient, of_output = kernels.add_and_norm_backward(gradient, of_inner, norm, first, layer.attention_output.of_bias)
     return layer.attention_output.backward(of_output, context), gradient
 
 
@@ -153,22 +126,15 @@ class Heads(NamedTuple):
     keep: float  # the share of the weights that dropout keeps
 
     def attend(self, three: torch.Tensor, batch: Batch, draw: Draw) -> tuple[torch.Tensor, list]:
-        """Attend within each text: from query, key and value [tokens, 3 x hidden size] to [tokens, hidden size].
-
-        `draw` returns masks of ones and zeros.
-        """
+        """Attend within each text: from query, key and value [tokens, 3 x hidden size] to [tokens, hidden size]."""
         query, key, value = three.view(-1, self.size).index_select(0, batch.pad_three).chunk(3)
         context, saved = torch.empty_like(query), []
         for group in batch.groups:
             q, k, v = (self._of_group(each, group) for each in (query, key, value))
             scores = torch.bmm(q, k.mT)
-            if group.bias is not None:
-                scores += group.bias
-            weights = torch._softmax(scores, -1, False)
-            mask = draw(weights.shape)
-            kept = weights if mask is None else torch.mul(weights, mask, out=scores)
+            kept, of_softmax = kernels.softmax(scores, group, draw(scores.shape))
             torch.bmm(kept, v, out=self._of_group(context, group))
-            saved.append((q, k, v, weights, mask, kept))
+            saved.append((q, k, v, kept, of_softmax))
         context = context.index_select(0, batch.unpad).view(batch.tokens, -1)
         return context if self.keep == 1 else context.mul_(1 / self.keep), saved
 
@@ -182,13 +148,10 @@ class Heads(NamedTuple):
         padded = gradient.view(-1, self.size).index_select(0, batch.pad)
         three = padded.new_empty(3 * len(padded), self.size)
         of_query, of_key, of_value = three.chunk(3)
-        for group, (q, k, v, weights, mask, kept) in zip(batch.groups, saved, strict=True):
+        for group, (q, k, v, kept, of_softmax) in zip(batch.groups, saved, strict=True):
             g = self._of_group(padded, group)
             torch.bmm(kept.mT, g, out=self._of_group(of_value, group))
-            of_weights = torch.bmm(g, v.mT)
-            if mask is not None:
-                of_weights *= mask
-            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            of_scores = kernels.softmax_backward(torch.bmm(g, v.mT), group, of_softmax)
             torch.bmm(of_scores, k, out=self._of_group(of_query, group))
             torch.bmm(of_scores.mT, q, out=self._of_group(of_key, group))
         result = three.index_select(0, batch.unpad_three).view(batch.tokens, -1)

@@ -10,12 +10,12 @@ from finegrid.training.fast.bert.layers import (
     Heads,
     Layer,
     Linear,
-    Norm,
     Product,
     after_attention,
     after_attention_backward,
 )
-from finegrid.training.fast.dropout import draw_ones, draw_scaled
+from finegrid.training.fast.bert.norm import Norm
+from finegrid.training.fast.dropout import Mask, draw_mask
 
 
 class Classifier:
@@ -84,51 +84,71 @@ class Classifier:
 
         Without a random generator, nothing is dropped.
         """
-        hidden, attention, head = (scaled_masks(random, p) for p in self.dropout)
+        hidden, attention, head = (masks(random, p) for p in self.dropout)
         words += self.positions[0].index_select(0, batch.positions)
         words += self.types[0].index_select(0, batch.types)
-        states, of_norm = self.norm.forward(words)
+        states, mean, scale = torch.native_layer_norm(
+            words, words.shape[-1:], self.norm.weight, self.norm.bias, self.norm.epsilon
+        )
         mask = hidden(states.shape)
+        scaled = mask and mask.scaled()
         if mask is not None:
-            states *= mask
-        saved = []
+            states *= scaled
+        low, saved = states.to(self.dtype), []
         heads = self.heads if random else self.heads._replace(keep=1)
-        kept = masks(random, self.dropout[1], self.dtype)
         for layer in self.layers:
-            inputs = states.to(self.dtype)
-            context, of_attention = heads.attend(layer.query_key_value(inputs), batch, kept)
-            states, of_rest = after_attention(layer, context, states, hidden)
+            inputs = low
+            context, of_attention = heads.attend(layer.query_key_value(inputs), batch, attention)
+            states, low, of_rest = after_attention(layer, context, states, hidden)
             saved.append((inputs, of_attention, of_rest))
         context, of_attention = first_token.attend(self.heads, self.last_attention, states, batch, attention)
-        first, of_rest = after_attention(self.last, context, of_attention[0], hidden)
+        first, _, of_rest = after_attention(self.last, context, of_attention[0], hidden)
         pooled = self.pooler(first).tanh_()
         head_mask = head(pooled.shape)
-        vectors = pooled if head_mask is None else pooled * head_mask
-        of_head = first, pooled, head_mask, vectors
-        return self.classifier(vectors), (of_norm, mask, saved, of_attention, of_rest, of_head)
+        of_dropout = head_mask and head_mask.scaled()
+        vectors = pooled if head_mask is None else pooled * of_dropout
+        of_embeddings, of_head = (words, mean, scale, scaled), (first, pooled, of_dropout, vectors)
+        return self.classifier(vectors), (of_embeddings, saved, of_attention, of_rest, of_head)
 
     def backward(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor | None:
         """Add the gradients of the parameters, given that of the logits; return that of the words if it is known."""
-        of_norm, mask, layers, of_attention, of_rest, (first, pooled, head_mask, vectors) = saved
+        of_embeddings, layers, of_attention, of_rest, (first, pooled, of_dropout, vectors) = saved
+        self.classifier.backward_bias(gradient)
         gradient = self.classifier.backward(gradient, vectors)
-        if head_mask is not None:
-            gradient *= head_mask
-        gradient = self.pooler.backward(torch.ops.aten.tanh_backward(gradient, pooled), first)
-        of_context, of_first = after_attention_backward(self.last, gradient, of_rest)
+        if of_dropout is not None:
+            gradient *= of_dropout
+        gradient = torch.ops.aten.tanh_backward(gradient, pooled)
+        self.pooler.backward_bias(gradient)
+        gradient = self.pooler.backward(gradient, first)
+        of_context, of_first = after_attention_backward(self.last, gradient, None, of_rest)
         gradient, of_query = first_token.backward(self.heads, self.last_attention, of_context, batch, of_attention)
         gradient.index_add_(0, batch.starts, of_first + of_query)
+        extra = None
         for depth in reversed(range(len(layers))):
             if depth + 1 < self.lowest:
                 return None
             layer, (inputs, of_attention, of_rest) = self.layers[depth], layers[depth]
-            of_context, gradient = after_attention_backward(layer, gradient, of_rest)
+            of_context, gradient = after_attention_backward(layer, gradient, extra, of_rest)
             of_three = self.heads.backward(of_context, batch, of_attention)
-            gradient += layer.query_key_value.backward(of_three, inputs)
+            layer.query_key_value.backward_bias(of_three)
+            extra = layer.query_key_value.backward(of_three, inputs)
         if self.lowest > 0:
             return None
-        if mask is not None:
-            gradient *= mask
-        gradient = self.norm.backward(gradient, of_norm)
+        return self._backward_embeddings(gradient if extra is None else gradient + extra, batch, of_embeddings)
+
+    def _backward_embeddings(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor:
+        words, mean, scale, scaled = saved
+        if scaled is not None:
+            gradient *= scaled
+        norm = self.norm
+        asked = [True, norm.weight_gradient is not None, norm.bias_gradient is not None]
+        gradient, of_weight, of_bias = torch.ops.aten.native_layer_norm_backward(
+            gradient, words, words.shape[-1:], mean, scale, norm.weight, norm.bias, asked
+        )
+        if norm.weight_gradient is not None:
+            norm.weight_gradient.add_(of_weight)
+        if norm.bias_gradient is not None:
+            norm.bias_gradient.add_(of_bias)
         for of_rows, rows in ((self.positions[1], batch.positions), (self.types[1], batch.types)):
             if of_rows is not None:
                 of_rows.index_add_(0, rows, gradient)
@@ -140,11 +160,10 @@ def trains(module: torch.nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def masks(random: np.random.Generator | None, p: float, dtype: torch.dtype) -> Draw:
-    """Return a function that draws masks of ones and zeros."""
-    return lambda shape: draw_ones(random, p, shape, dtype) if random and p else None
+def masks(random: np.random.Generator | None, p: float) -> Draw:
+    """Return a function that draws masks of dropout by their shape; None without a generator."""
 
+    def draw(shape: tuple[int, ...]) -> Mask | None:
+        return draw_mask(random, p, shape) if random and p else None
 
-def scaled_masks(random: np.random.Generator | None, p: float) -> Draw:
-    """Return a function that draws float32 masks with the scale of dropout in them."""
-    return lambda shape: draw_scaled(random, p, shape) if random and p else None
+    return draw
