@@ -85,7 +85,7 @@ ifneq ($(shell $(PYTHON) -V),$(shell $(BIN)/python -V 2>/dev/null))
 endif
 endif
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt scripts/finegrid/training/fast/bert/_kernels.c
 	@$(PYTHON) -c '$(SUPPORTED)' || { echo "finegrid needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) -V 2>&1)" >&2; exit 1; }
 	@[ "$$($(PYTHON) -V)" = "$$($(BIN)/python -V 2>&1)" ] || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --constraint constraints.txt --editable .

@@ -72,7 +72,7 @@ def finetune(cell: Cell, arguments: argparse.Namespace) -> None:
         "cell": cell,
         "start": start,
         "data": TrainingData(train=train_stats, validation=validation_stats),
-        "environment": environment.describe(device, dtype, engine.batches),
+        "environment": environment.describe(device, dtype, engine.batches, engine.kernels),
     }
     identity = fingerprint({"code": code, **{name: as_json(record) for name, record in origin.items()}})
     if resume.is_done(output, identity):

@@ -7,6 +7,7 @@ Standard library only: the Snakefile imports this module.
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -26,10 +27,12 @@ def code_hash(script: str) -> str:
 
 
 def syntax_hash(paths) -> str:
-    """Hash the syntax trees of some files, without comments and docstrings."""
+    """Hash the syntax trees of some files, without comments and docstrings, and the C beside packages among them."""
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(_module_name(path).encode() + b"\0" + _spelled_file(path).encode() + b"\0")
+        for source in sorted(path.parent.glob("*.c")) if path.name == "__init__.py" else ():
+            digest.update(source.name.encode() + b"\0" + re.sub(rb"//[^\n]*", b"", source.read_bytes()) + b"\0")
     return digest.hexdigest()[:16]
 
 

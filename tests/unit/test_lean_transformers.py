@@ -26,8 +26,7 @@ logits = model(input_ids=ids, attention_mask=(ids != 0).long()).logits
 from finegrid.training.optimiser import AdamW
 optimiser = AdamW(list(model.parameters()), 0.0)
 logits.sum().backward()
-torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-optimiser.step(1e-3)
+optimiser.step(1e-3, 1.0)
 print(json.dumps([logits.tolist(), sorted(sys.modules)]))
 
 from finegrid.training.fast import unpadded

@@ -97,7 +97,7 @@ def test_attention_dropout_is_that_of_a_plain_attention():
     parts = []
     for group in layout.groups:
         texts, longest = group.size
-        mask = same.mask((texts, 2, longest, longest), torch.float32)
+        mask = same.draw((texts, 2, longest, longest)).ones(torch.float32)
         for text, start in enumerate(layout.starts[group.texts].tolist()):
             length = int(lengths[group.texts][text])
             q, k, v = (tensor[start : start + length].transpose(0, 1) for tensor in (query, key, value))
@@ -114,7 +114,7 @@ def test_attention_dropout_is_that_of_a_plain_attention():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_dropout_masks_have_the_rate_and_no_memory(p, dtype):
     dropout = Dropout(p, np.random.Generator(np.random.SFC64(3)))
-    first, second = (dropout.mask((1000, 999), dtype).double() for _ in range(2))
+    first, second = (dropout.draw((1000, 999)).ones(dtype).double() for _ in range(2))
     assert set(first.unique().tolist()) == {0.0, 1.0}
     drawn = first.numel()
     deviation = math.sqrt(p * (1 - p) / drawn)

@@ -15,12 +15,13 @@ class Engine:
 
     The loop uses the methods below and four attributes: `parameters`, which the optimiser updates by their `grad`;
     `split`, of which it takes rows; `schedule`, for models that change between steps; and `batches`, "padded" or
-    "unpadded", which is recorded with the result.
+    "unpadded", which is recorded with the result, as `kernels` is.
     `plain.PlainEngine` is the shortest engine, `fast.enable` returns a quick one. Both compute the same numbers, up
     to rounding and the masks of dropout.
     """
 
     batches: str
+    kernels: str | None = None  # what its elementwise parts are computed by, if that differs between machines
 
     def __init__(self, model: torch.nn.Module, split: Split, device: str, seed: int):
         self.model, self.split, self.device = model, split, device

@@ -1,5 +1,6 @@
 """The device and number format of a training, and what a result was computed with."""
 
+import ctypes
 import os
 import platform
 import resource
@@ -11,10 +12,18 @@ import torch
 from finegrid.modeling.architectures import FLOAT32_ONLY
 from finegrid.records import Environment
 
+# Options of glibc's mallopt by their numbers in malloc.h.
+HEAP = (
+    (-1, 2**31 - 1),  # M_TRIM_THRESHOLD: free memory at the heap's end that goes back to the system
+    (-2, 2**26),  # M_TOP_PAD: what the heap grows by at least
+    (-3, 2**30),  # M_MMAP_THRESHOLD: from this size on, memory does not come from the heap
+)
+
 
 def set_up(threads: int) -> tuple[str, torch.dtype]:
     """Prepare torch for a cell; return the device and the dtype of its matrix products."""
     torch.set_num_threads(threads)
+    keep_memory()
     # AdamW's averages of a word not seen for 800 steps fall below 1e-38, where arithmetic takes twice as long.
     torch.set_flush_denormal(True)
     device = choose_device()
@@ -23,6 +32,14 @@ def set_up(threads: int) -> tuple[str, torch.dtype]:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # no result reads any
     return device, choose_dtype(device)
+
+
+def keep_memory() -> None:
+    """Keep the memory that a step frees for the next one: glibc gives it back, which costs thousands of page faults."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for option, value in HEAP:
+            libc.mallopt(option, value)
 
 
 def choose_device() -> str:
@@ -44,8 +61,8 @@ def dtype_for(model: torch.nn.Module, dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if model.config.model_type in FLOAT32_ONLY else dtype
 
 
-def describe(device: str, dtype: torch.dtype, batches: str) -> Environment:
-    """Return the versions, device, threads and dtype that a result depends on; `batches` as the engine has it."""
+def describe(device: str, dtype: torch.dtype, batches: str, kernels: str | None = None) -> Environment:
+    """Return what a result depends on: versions, device, threads, dtype, and `batches` and `kernels` of the engine."""
     packages = ["torch", "transformers", "numpy", *(["peft"] if "peft" in sys.modules else [])]
     return Environment(
         **{package: version(package) for package in packages},
@@ -55,6 +72,7 @@ def describe(device: str, dtype: torch.dtype, batches: str) -> Environment:
         threads=torch.get_num_threads(),
         dtype=str(dtype).removeprefix("torch."),
         batches=batches,
+        **({"kernels": kernels} if kernels else {}),
     )
 
 

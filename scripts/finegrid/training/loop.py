@@ -56,8 +56,7 @@ def train(
             for batch in torch.randperm(rows, generator=order).split(batch_size):
                 losses.append(engine.backward(batch))
                 engine.schedule.add_penalty()
-                torch.nn.utils.clip_grad_norm_(engine.parameters, settings.max_grad_norm)
-                optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps))
+                optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps), settings.max_grad_norm)
                 step += 1
                 engine.schedule.after_step(step)
                 optimiser.zero_grad()

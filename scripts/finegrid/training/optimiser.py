@@ -27,13 +27,18 @@ class AdamW:
             tensor.copy_(state[name])
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, learning_rate: float, max_grad_norm: float) -> None:
+        """Update every parameter that has a gradient; all gradients together are clipped to a norm.
+
+        The same as after `torch.nn.utils.clip_grad_norm_`, but the gradients are read once: the update divides them.
+        """
         states = zip(self.parameters, self.means, self.squares, self.steps, strict=True)
         parameters, means, squares, steps = zip(*(state for state in states if state[0].grad is not None), strict=True)
+        gradients = [parameter.grad for parameter in parameters]
+        norm = torch.nn.utils.get_total_norm(gradients)
         adamw(
             list(parameters),
-            [parameter.grad for parameter in parameters],
+            gradients,
             list(means),
             list(squares),
             [],
@@ -46,6 +51,7 @@ class AdamW:
             weight_decay=self.weight_decay,
             eps=EPSILON,
             maximize=False,
+            grad_scale=((norm + 1e-6) / max_grad_norm).clamp_(min=1),
         )
 
     def zero_grad(self) -> None:

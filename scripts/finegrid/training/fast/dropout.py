@@ -4,10 +4,39 @@ torch draws the elements of CPU dropout masks one by one, which took a sixth of 
 of numpy's SFC64 decide on each element, so the rate is exact to within 2^-17.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
 ONE = {torch.float32: (np.int32, 0x3F800000), torch.bfloat16: (np.int16, 0x3F80)}  # the bits of the number 1
+
+
+class Mask(NamedTuple):
+    """Which elements dropout drops: those with random bits below a number; the others are multiplied by `kept`."""
+
+    bits: np.ndarray  # uint16
+    dropped: int
+    kept: float
+
+    def ones(self, dtype: torch.dtype) -> torch.Tensor:
+        """Return 1 where an element is kept and 0 where it is dropped."""
+        # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
+        integer, one = ONE[dtype]
+        ones = np.multiply(self.bits >= self.dropped, integer(one), dtype=integer)
+        return torch.from_numpy(ones).view(dtype)
+
+    def scaled(self) -> torch.Tensor:
+        """Return what each element is multiplied by, float32."""
+        return torch.from_numpy(np.multiply(self.bits >= self.dropped, np.float32(self.kept), dtype=np.float32))
+
+
+def draw_mask(random: np.random.Generator, p: float, shape: tuple[int, ...]) -> Mask:
+    """Draw a mask that drops a share of p."""
+    size = math.prod(shape)
+    bits = random.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64).view(np.uint16)[:size]
+    return Mask(bits.reshape(shape), round(p * 2**16), 1 / (1 - p))
 
 
 class Dropout(torch.nn.Module):
@@ -20,16 +49,11 @@ class Dropout(torch.nn.Module):
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return activations
-        return activations.float() * self.mask(activations.shape, torch.float32).div_(1 - self.p)
+        return activations.float() * self.draw(activations.shape).scaled()
 
-    def mask(self, shape, dtype: torch.dtype) -> torch.Tensor:
-        """Draw a mask of ones (kept) and zeros (dropped, a share of p)."""
-        size = int(np.prod(shape))
-        bits = self.random.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64).view(np.uint16)[:size]
-        # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
-        integer, one = ONE[dtype]
-        ones = np.multiply(bits >= round(self.p * 2**16), integer(one), dtype=integer)
-        return torch.from_numpy(ones).view(dtype).view(shape)
+    def draw(self, shape: tuple[int, ...]) -> Mask:
+        """Draw a mask."""
+        return draw_mask(self.random, self.p, shape)
 
 
 def replace_dropout(model: torch.nn.Module, seed: int) -> np.random.Generator:

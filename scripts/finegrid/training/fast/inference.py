@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from finegrid.data.tokens import Split
-from finegrid.training.fast import unpadded
+from finegrid.training.fast import bert, unpadded
 from finegrid.training.fast.features import Features
 from finegrid.training.fast.micro_batches import micro_batches
 from finegrid.training.fast.precision import autocast, keep_float32
@@ -31,6 +31,8 @@ def predict(model: torch.nn.Module, split: Split | Features, device: str, dtype:
     if not len(split.labels):
         return np.empty((0, model.config.num_labels), dtype=np.float32)
     model.eval()
+    if bert.fits(model, device) and not isinstance(split, Features):
+        return bert.predict(model, split, dtype)
     logits = None
     for rows in parts_of(model, split, torch.arange(len(split.labels)), device):
         row_order, inputs = model_inputs(model, split, rows, device)

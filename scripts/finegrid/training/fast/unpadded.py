@@ -5,6 +5,7 @@ row [1, tokens, hidden size], and `attend`, registered as an attention function,
 computes only the first token of each text, as the classifier reads no other. The logits are those of a padded batch.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -78,8 +79,16 @@ def rounded(size: int, share: float) -> int:
 
 def lay_out(lengths: torch.Tensor, heads: int) -> Layout:
     """Lay out texts of these lengths end to end: int64 [texts], sorted for the least padding."""
-    ends = lengths.cumsum(0)
-    groups, first, sizes = [], 0, lengths.tolist()
+    ends, groups = lengths.cumsum(0), []
+    for first, texts in group_texts(lengths.tolist(), heads):
+        longest = rounded(int(lengths[first]), LONGEST_ROUNDING)
+        groups.append(_group(first, lengths[first : first + texts], int(ends[first]), longest, heads))
+    return Layout(ends - lengths, groups)
+
+
+def group_texts(sizes: list[int], heads: int) -> Iterator[tuple[int, int]]:
+    """Yield the first text and the number of texts of each group; sizes are in tokens, the longest first."""
+    first = 0
     while first < len(sizes):
         texts = 1
         # Double the number of texts as long as that saves time, so that it, too, takes few values.
@@ -89,10 +98,8 @@ def lay_out(lengths: torch.Tensor, heads: int) -> Layout:
             if together > GROUP_SCORES or together - scores(one, heads) - scores(other, heads) > GROUP_COST:
                 break
             texts *= 2
-        longest = rounded(max(sizes[first : first + texts]), LONGEST_ROUNDING)
-        groups.append(_group(first, lengths[first : first + texts], int(ends[first]), longest, heads))
+        yield first, texts
         first += texts
-    return Layout(ends - lengths, groups)
 
 
 def scores(sizes: list[int], heads: int) -> int:
@@ -184,7 +191,7 @@ class Attention(torch.autograd.Function):
                 if group.bias is not None:
                     scores += group.bias
                 weights = scores.softmax(-1)
-                mask = dropout.mask(weights.shape, weights.dtype) if dropout else None
+                mask = dropout.draw(weights.shape).ones(weights.dtype) if dropout else None
                 kept = weights if mask is None else weights * mask
                 parts.append(unpad(kept @ v, group, first))
                 saved += [q, k, v, weights, mask]

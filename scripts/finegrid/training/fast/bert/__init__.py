@@ -1,0 +1,9 @@
+"""BERT's training step written by hand: forward and backward in few operations, without autograd.
+
+`parameters` holds what trains in one vector, `batch` lays texts out, `layers` has the parts of an encoder, `model`
+puts them together, and `engine` trains and predicts. Tests hold it to the engine by autograd.
+"""
+
+from finegrid.training.fast.bert.engine import BertEngine as BertEngine
+from finegrid.training.fast.bert.engine import fits as fits
+from finegrid.training.fast.bert.engine import predict as predict
