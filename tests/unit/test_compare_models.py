@@ -36,10 +36,10 @@ def two_models(folder):
 def test_each_model_on_each_task_is_compared_and_all_their_pairs_are_corrected_together(tmp_path):
     told = compare(two_models(tmp_path), ONE | MINI, ["imdb", "other"], ["full", "lora", "a_b"])
     assert [(task.model.name, task.name, task.title, task.key) for task in told.tasks] == [
-        ("bert_tiny", "imdb", "imdb, bert_tiny", "imdb_bert_tiny"),
-        ("bert_tiny", "other", "other, bert_tiny", "other_bert_tiny"),
-        ("mini", "imdb", "imdb, mini", "imdb_mini"),
-        ("mini", "other", "other, mini", "other_mini"),
+        ("bert_tiny", "imdb", "imdb, bert_tiny", "imdb+bert_tiny"),
+        ("bert_tiny", "other", "other, bert_tiny", "other+bert_tiny"),
+        ("mini", "imdb", "imdb, mini", "imdb+mini"),
+        ("mini", "other", "other, mini", "other+mini"),
     ]
     assert [task.shape for task in told.tasks] == [SHAPE, SHAPE, *[Shape(layers=6, width=384)] * 2]
     assert ([model.name for model in told.models], told.several_models, told.several_tasks) == (

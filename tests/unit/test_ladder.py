@@ -222,7 +222,7 @@ def test_models_are_a_column_where_there_are_several():
     assert "ladder" not in shown and not any("model" in columns for columns in shown.values())
     scores = read_published([PUBLISHED])
     shown = {table.name: layout.shown(table).columns for table in tables.make_tables(several, scores)}
-    assert list(shown)[4:6] == ["retention", "ladder"]
+    assert list(shown)[4:7] == ["ranking", "retention", "ladder"]
     assert {columns[0] for columns in shown.values()} == {"model"}
     assert {row[0] for table in tables.make_tables(several, []) for row in layout.shown(table).rows} == {
         "mini",

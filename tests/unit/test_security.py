@@ -35,6 +35,8 @@ FORBIDDEN = [
 ]
 ALLOWED = {
     ("finegrid/files.py", "yaml.load"): "by a loader that is yaml.SafeLoader with a check of its own",
+    ("finegrid/training/environment.py", "ctypes"): "for mallopt of the C library that Python runs on",
+    ("finegrid/training/fast/bert/compiled.py", "ctypes"): "for its own library, which lies beside it",
     ("finegrid/modeling/hub.py", "pickle"): "for the name of the error by which a pickle is refused",
     ("pretraining/pretrain.py", "torch.load"): "with weights_only=True, of a checkpoint of its own",
 }
