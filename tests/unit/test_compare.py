@@ -10,7 +10,7 @@ from scipy import stats
 
 from finegrid.config.cell import Plan
 from finegrid.config.definition import Mode, Task
-from finegrid.evaluation import statistics
+from finegrid.evaluation import pairs, statistics
 from finegrid.evaluation.compare import compare_task
 from finegrid.evaluation.comparison import Shape, TaskComparison
 from finegrid.evaluation.metrics import predictions_of, score_all
@@ -132,6 +132,15 @@ def test_accuracy_has_intervals_over_rows_and_seeds_and_mcnemars_test():
     assert pair.p == pair.p_holm < 0.05  # the only pair
     assert 0 < pair.detectable < abs(pair.delta)
     assert pair.verdict == "beyond noise"
+
+
+@pytest.mark.parametrize(("many", "expected"), [(3, ["a full", "b full", "b a"]), (2, ["a full", "b full"])])
+def test_many_modes_are_compared_with_full_fine_tuning_only(many, expected, monkeypatch):
+    monkeypatch.setattr(pairs, "MANY", many)
+    task, draw, labels = settings_of("t", ["accuracy"]), np.random.default_rng(3), np.arange(ROWS) % 2
+    found = [mode_of(name, task, "test", list(draw.normal(size=(2, ROWS, 2))), labels) for name in ("a", "full", "b")]
+    told = compare_task(data_of(task, test=ROWS, hidden=9), found, SHAPE, "t")
+    assert [f"{pair.mode} {pair.against}" for pair in told.pairs] == expected
 
 
 @pytest.mark.parametrize(

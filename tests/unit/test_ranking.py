@@ -18,6 +18,15 @@ def test_the_best_comes_first_and_what_differs_beyond_noise_shares_no_letter():
     assert made.caption == "Modes by test accuracy, the best first"
 
 
+def test_many_modes_are_told_whether_they_are_within_noise_of_the_one_that_they_are_compared_with():
+    modes = {"full": [0.71], "near": [0.715], "far": [0.5]}
+    made = make_task(modes, seeds=(0, 1), test="read")
+    made = made.model_copy(update={"pairs": tuple(pair for pair in made.pairs if pair.against == "full")})
+    made = table(comparison([made]))
+    assert [row["within noise"] for row in made.records] == ["of full", "", "no"]
+    assert made.notes[0].startswith("So many modes are compared only with one of them")
+
+
 def test_a_lower_error_is_better_and_diverged_modes_are_left_out():
     modes = {"full": [2.0], "low": [1.0], "lost": [None]}
     made = table(comparison([make_task(modes, metric="mean_squared_error", test="read")]))

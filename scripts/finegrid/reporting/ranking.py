@@ -14,21 +14,26 @@ def table(comparison: Comparison) -> Table:
     records, exact = [], []
     for task in comparison.tasks:
         ranked = by_score(task)
-        letters = shared_letters([mode.name for mode in ranked], beyond_noise(task)) if judged(task) else {}
+        groups = within_noise(task, [mode.name for mode in ranked])
         for mode in ranked:
             score = task.score(mode)
             about = {"mode": mode.name, "trainable": mode.trainable.total}
-            group = {"within noise": letters[mode.name]} if letters else {}
+            group = {"within noise": groups[mode.name]} if groups else {}
             shown = {"score": score.mean, "95% interval": interval(score.interval)}
             records.append({**where(comparison, task), **about, **shown, **group})
             named = {"model": task.model.name, "task": task.name}
             exact.append({**named, **about, "score": score.mean, **bounds(score.interval, "score"), **group})
     tested = all(task.tested for task in comparison.tasks)
     notes = [] if tested else ["Without test labels, scores are of validation, which also chose the settings."]
-    if any(map(judged, comparison.tasks)):
+    if any(judged(task) and all_compared(task) for task in comparison.tasks):
         notes.append(
             "Modes that share a letter are within noise of each other (letters by Piepho, 2004, from all pairs of the "
             "run, corrected by Holm's method)."
+        )
+    if any(judged(task) and not all_compared(task) for task in comparison.tasks):
+        notes.append(
+            "So many modes are compared only with one of them, which its name in the last column says, corrected by "
+            "Holm's method; within noise of it does not make two others equal."
         )
     caption = f"Modes by {'test ' * tested}{footnotes.metric_name(comparison)}, the best first"
     return Table("ranking", "Ranking", caption, records, exact, notes)
@@ -38,6 +43,22 @@ def by_score(task: TaskComparison) -> list:
     """Return the modes of a task that have a score, the best first."""
     scored = [mode for mode in task.modes if task.score(mode)]
     return sorted(scored, key=lambda mode: -signed_score(task.metric, task.score(mode).mean))
+
+
+def all_compared(task: TaskComparison) -> bool:
+    """Whether all pairs of the modes that have a score were compared."""
+    count = len(by_score(task))
+    return len(task.pairs) == count * (count - 1) // 2
+
+
+def within_noise(task: TaskComparison, names: list[str]) -> dict[str, str]:
+    """Say for each mode which it is within noise of: by letters or, of many modes, by the one compared with."""
+    if not judged(task):
+        return {}
+    if all_compared(task):
+        return shared_letters(names, beyond_noise(task))
+    with_one = {pair.mode: f"of {pair.against}" if pair.verdict == "within noise" else "no" for pair in task.pairs}
+    return {name: with_one.get(name, "") for name in names}
 
 
 def beyond_noise(task: TaskComparison) -> list[tuple[str, str]]:
