@@ -19,7 +19,8 @@ def compare_pairs(
 ) -> list[Pair]:
     """Compare each mode with those before it, full fine-tuning being the first; many modes only with that one.
 
-    All pairs of many modes would be so many that Holm's correction leaves no difference beyond noise. `scored` is the name, metric and rows of the score that selects. The p values are not yet corrected.
+    All pairs of many modes would be so many that Holm's correction leaves no difference beyond noise. `scored` is the
+    name, metric and rows of the score that selects. The p values are not yet corrected.
     """
     ordered = sorted((mode for mode in modes if mode.ok), key=lambda mode: mode.plan.mode.name != "full")
     return [
