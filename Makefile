@@ -16,7 +16,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # The tests of a file share runs, so a file goes to one of the two workers; slow files first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run mirror test test-all lint audit format bench pretrain reference ladder clean
+.PHONY: run mirror test test-all lint audit format bench pretrain reference ladder methods clean
 
 # A line of progress for each job; Snakemake's own words, reasons included, are in its log.
 run: $(VENV)/installed
@@ -68,7 +68,8 @@ pretrain: $(VENV)/installed
 PUBLISHED := comparison.json discussion.json discussion.md report.html tables figures
 reference: RUN := imdb-bundled
 ladder: RUN := ladder-offline
-reference ladder: $(VENV)/installed
+methods: RUN := methods
+reference ladder methods: $(VENV)/installed
 	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml prepared
 	$(BIN)/python scripts/progress.py --configfile config/$(RUN).yaml
 	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml
