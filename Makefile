@@ -70,7 +70,7 @@ reference: RUN := imdb-bundled
 ladder: RUN := ladder-offline
 methods: RUN := methods
 reference ladder methods: $(VENV)/installed
-	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml prepared
+	$(BIN)/snakemake prepared --cores all --configfile config/$(RUN).yaml
 	$(BIN)/python scripts/progress.py --configfile config/$(RUN).yaml
 	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml
 	rm -rf $(addprefix results/$@/,$(PUBLISHED))

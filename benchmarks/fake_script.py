@@ -15,8 +15,8 @@ FILES = {
     "evaluate": ["test.json", "validation.safetensors", "test.safetensors", "hidden.safetensors"],
 }
 
-# What the rules themselves read: of config.json nothing, of train.json the tokens.
-READ_BY_RULES = '{"tokens": 1, "length": {"longest": 1}}'
+# What the rules themselves read: of config.json nothing, of train.json and validation.json the sizes.
+READ_BY_RULES = '{"rows": 1, "tokens": 1, "length": {"longest": 1}}'
 
 if __name__ == "__main__":
     output = Path(sys.argv[sys.argv.index("--output") + 1])

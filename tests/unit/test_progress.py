@@ -118,7 +118,7 @@ def test_what_a_grid_will_cost_is_known_before_it_begins(grid, monkeypatch):
     assert said[0] == "16 cells, none has begun. On a machine like this one, about:"
     assert said[4].split() == ["tiny", "imdb", "8", *said[4].split()[3:]]
     assert said[5].split() == ["mini", "imdb", "8", "?", "?", "?"]
-    assert "`snakemake --cores all prepared`" in said[-1]
+    assert "`snakemake prepared --cores all`" in said[-1]
 
     prepare("mini", 11_171_074, num_hidden_layers=4, hidden_size=256)
     tiny, mini = expected_costs(config, 100e9)

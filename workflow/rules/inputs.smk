@@ -111,7 +111,7 @@ rule prepare_training:
 # `snakemake prepared` makes all that training reads; then progress.py says what the grid will cost.
 rule prepared:
     input:
-        expand(rules.base_model.output.model, model=CONFIG.models),
+        [f"{BASE_MODEL}/model.safetensors".format(model=model) for model in CONFIG.models],
         prepared_files("train.json", PLANS.values()),
     localrule: True
 

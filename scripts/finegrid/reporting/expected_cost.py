@@ -14,7 +14,7 @@ from finegrid.records import SplitStats
 from finegrid.sealed import read_record
 
 SMALL_SHARE = 0.02  # of the parameters: more than biases, normalisations or a usual adapter
-PREPARE = "Where there is a question mark, `snakemake --cores all prepared` makes what the cost depends on."
+PREPARE = "Where there is a question mark, `snakemake prepared --cores all` makes what the cost depends on."
 
 
 class Cost(NamedTuple):
