@@ -115,6 +115,9 @@ def install(site, monkeypatch, *files: str) -> None:
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: held\nVersion: 1.0\n")
     (about / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    for file in files:  # from 3.12 on, Python leaves out those that are not there
+        (site / file).parent.mkdir(parents=True, exist_ok=True)
+        (site / file).touch()
     monkeypatch.syspath_prepend(site)
 
 

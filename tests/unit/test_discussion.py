@@ -240,7 +240,7 @@ def test_our_score_at_the_published_setting_stands_beside_the_published_one():
     made = changed(made, "data.splits.validation.origin", "official validation split")
     there = {"split": "validation", "batch_size": 16}
     said = texts([made], [published(**there, learning_rate="1e-3")])
-    told = "At batch size 16 and learning rate 1e-3, where t reports 0.620, this run reaches 0.620 on validation."
+    told = 'At batch size 16 and learning rate 1e-3, where "t" reports 0.620, this run reaches 0.620 on validation.'
     assert told in said
     for rate, fields in (
         ("3e-4", there),  # which is the chosen one

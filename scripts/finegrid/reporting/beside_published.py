@@ -50,7 +50,7 @@ def at_published_settings(mode: ModeComparison, theirs: list[PublishedScore]) ->
         if setting and setting.validation and not setting.chosen:
             sentences.append(
                 sentence(
-                    "At batch size {batch_size} and learning rate {rate}, where {title} reports {theirs:.3f}, this "
+                    'At batch size {batch_size} and learning rate {rate}, where "{title}" reports {theirs:.3f}, this '
                     "run reaches {ours:.3f} on validation.",
                     batch_size=score.batch_size,
                     rate=score.learning_rate,
