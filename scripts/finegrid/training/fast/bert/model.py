@@ -82,7 +82,7 @@ class Classifier:
     def forward(self, words: torch.Tensor, batch: Batch, random: np.random.Generator | None) -> tuple:
         """Return logits [texts, labels] and what `backward` needs; `words` [tokens, hidden size] is overwritten.
 
-        Without a random generator, nothing is dropped.
+        Without a random generator nothing is dropped, and layers keep nothing for `backward`, as for predictions.
         """
         hidden, attention, head = (masks(random, p) for p in self.dropout)
         words += self.positions[0].index_select(0, batch.positions)
@@ -100,7 +100,8 @@ class Classifier:
             inputs = low
             context, of_attention = heads.attend(layer.query_key_value(inputs), batch, attention)
             states, low, of_rest = after_attention(layer, context, states, hidden)
-            saved.append((inputs, of_attention, of_rest))
+            if random:
+                saved.append((inputs, of_attention, of_rest))
         context, of_attention = first_token.attend(self.heads, self.last_attention, states, batch, attention)
         first, _, of_rest = after_attention(self.last, context, of_attention[0], hidden)
         pooled = self.pooler(first).tanh_()
