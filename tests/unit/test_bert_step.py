@@ -9,6 +9,7 @@ from finegrid.config.definition import Training
 from finegrid.config.modes import EVERYTHING
 from finegrid.training.fast import micro_batches
 from finegrid.training.fast.bert import BertEngine, compiled, fits, layers, predict, twins
+from finegrid.training.fast.bert.batch import Source, lay_out
 from finegrid.training.fast.engine import FastEngine
 from finegrid.training.loop import train
 
@@ -120,6 +121,14 @@ def test_predictions_are_those_of_single_texts(base_model, kernels, dtype):
     tolerance = 1e-5 if dtype == torch.float32 else 0.02
     np.testing.assert_allclose(predict(model, split, dtype), torch.cat(single).numpy(), atol=tolerance)
     assert predict(model, split._replace(offsets=torch.zeros(1).long(), labels=split.labels[:0]), dtype).shape == (0, 2)
+
+
+def test_predictions_keep_nothing_of_a_layer(base_model):
+    engine, split = engine_of(BertEngine, base_model), tiny_split()
+    batch = lay_out(Source.of(split), torch.arange(24), engine.classifier.heads.count)
+    for random, kept in ((engine.random, 2), (None, 0)):
+        _, (_, of_layers, *_) = engine.classifier.forward(engine.words.detach()[batch.ids], batch, random)
+        assert len(of_layers) == kept
 
 
 @pytest.mark.parametrize(
