@@ -1,5 +1,4 @@
 # What the rules share: the plans of the grid, the folders, the commands.
-import json
 import shlex
 from functools import cache
 
@@ -124,16 +123,15 @@ def model_size(config):
 
 
 @cache
-def work_of(train, validation):
-    """Read how much a cell reads in an epoch."""
-    train, validation = (json.loads(Path(stats).read_text()) for stats in (train, validation))
-    return limits.Work(train["tokens"], train["rows"], validation["tokens"], train["length"]["longest"])
+def work_of(train_stats):
+    """Read how much a cell reads in an epoch; Snakemake asks again where it is not prepared yet."""
+    return limits.read_work(Path(train_stats).parent)
 
 
 def cell_memory_mb(wildcards, input):
     """Return the memory that a cell asks for; for a confirmation that of the largest batch, as its own is not chosen yet."""
     given = CONFIG.models[wildcards.model].memory_mb
-    work = work_of(input.train_stats, input.validation_stats)
+    work = work_of(input.train_stats)
     largest = int(getattr(wildcards, "batch_size", max(CONFIG.batch_sizes)))
     return given or max(2000, limits.memory_mb(model_size(input.config), largest, work.longest))
 
@@ -147,7 +145,7 @@ def testing_memory_mb(wildcards, input):
 def cell_minutes(wildcards, input):
     """Return the time limit of a cell."""
     given = CONFIG.models[wildcards.model].minutes
-    work = work_of(input.train_stats, input.validation_stats)
+    work = work_of(input.train_stats)
     smallest = int(getattr(wildcards, "batch_size", min(CONFIG.batch_sizes)))
     return given or limits.minutes(model_size(input.config), work, CONFIG.training.epochs, smallest)
 

@@ -58,6 +58,12 @@ def read_size(base_model: Path) -> Size:
     return size_of(config, (base_model / "model.safetensors").stat().st_size // 4)  # in float32
 
 
+def read_work(data: Path) -> Work:
+    """Return what a cell reads of a prepared task by its files. Raises FileNotFoundError if it is not prepared yet."""
+    train, validation = (json.loads((data / f"{split}.json").read_text()) for split in ("train", "validation"))
+    return Work(train["tokens"], train["rows"], validation["tokens"], train["length"]["longest"])
+
+
 def layers_and_width(config: dict) -> tuple[int | None, int | None]:
     """Return how many layers a model has, and how wide they are, by its configuration; None where that has neither."""
     layers = _first(config, "num_hidden_layers", "n_layers", "n_layer", "num_layers")

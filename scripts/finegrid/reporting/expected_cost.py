@@ -9,9 +9,6 @@ from finegrid.config import limits
 from finegrid.config.cell import Plan, plans
 from finegrid.config.definition import Config, Mode
 from finegrid.config.modes import EVERYTHING, MODES
-from finegrid.errors import InputError
-from finegrid.records import SplitStats
-from finegrid.sealed import read_record
 
 SMALL_SHARE = 0.02  # of the parameters: more than biases, normalisations or a usual adapter
 PREPARE = "Where there is a question mark, `snakemake prepared --cores all` makes what the cost depends on."
@@ -50,11 +47,9 @@ def cost_of(config: Config, own: list[Plan], product_rate: float) -> Cost | None
     run, (model, task, _) = Path("results", config.run), own[0].key
     data = run / "data" / config.tokenizer_of(model) / task
     try:
-        train, validation = (read_record(SplitStats, data / f"{split}.json") for split in ("train", "validation"))
-        size = limits.read_size(run / "base_model" / model)
-    except (FileNotFoundError, InputError):
+        size, work = limits.read_size(run / "base_model" / model), limits.read_work(data)
+    except FileNotFoundError:
         return None
-    work = limits.Work(train.tokens, train.rows, validation.tokens, train.length.longest)
     epochs = config.training.epochs
     memory_mb = config.models[model].memory_mb or limits.memory_mb(size, max(config.batch_sizes), work.longest)
     core_seconds = disk_bytes = 0

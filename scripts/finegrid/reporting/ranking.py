@@ -1,6 +1,6 @@
 """The modes by score, and which of them are within noise of each other."""
 
-from finegrid.evaluation.comparison import Comparison, TaskComparison
+from finegrid.evaluation.comparison import Comparison, ModeComparison, TaskComparison
 from finegrid.evaluation.metrics import signed_score
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table, bounds, interval
@@ -32,14 +32,14 @@ def table(comparison: Comparison) -> Table:
         )
     if any(judged(task) and not all_compared(task) for task in comparison.tasks):
         notes.append(
-            "So many modes are compared only with one of them, which its name in the last column says, corrected by "
-            "Holm's method; within noise of it does not make two others equal."
+            "So many modes are compared only with one of them, which the last column names; p is corrected by Holm's "
+            "method. Two modes that are within noise of it may still differ from each other."
         )
     caption = f"Modes by {'test ' * tested}{footnotes.metric_name(comparison)}, the best first"
     return Table("ranking", "Ranking", caption, records, exact, notes)
 
 
-def by_score(task: TaskComparison) -> list:
+def by_score(task: TaskComparison) -> list[ModeComparison]:
     """Return the modes of a task that have a score, the best first."""
     scored = [mode for mode in task.modes if task.score(mode)]
     return sorted(scored, key=lambda mode: -signed_score(task.metric, task.score(mode).mean))

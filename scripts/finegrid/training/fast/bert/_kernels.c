@@ -14,7 +14,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-#define MOST 1024  // tokens of a text
+#define MOST 1024  // places of a text, whose longest may have 512 tokens
 #define LANES 16
 #define VERSION 1
 int version(void) { return VERSION; }

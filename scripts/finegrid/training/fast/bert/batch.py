@@ -49,7 +49,6 @@ class Batch(NamedTuple):
 class Source(NamedTuple):
     """A split as numpy arrays, which are quicker to index by few rows."""
 
-    split: Split
     ids: np.ndarray
     types: np.ndarray
     offsets: np.ndarray
@@ -57,7 +56,7 @@ class Source(NamedTuple):
     @classmethod
     def of(cls, split: Split) -> "Source":
         """Return the arrays of a split."""
-        return cls(split, split.input_ids.numpy(), split.token_type_ids.numpy(), split.offsets.numpy())
+        return cls(split.input_ids.numpy(), split.token_type_ids.numpy(), split.offsets.numpy())
 
 
 def lay_out(source: Source, rows: torch.Tensor, heads: int) -> Batch:

@@ -12,7 +12,6 @@ from finegrid.training.fast.bert.norm import Norm
 from finegrid.training.fast.dropout import Mask
 
 VERSION = 1  # of _kernels.c; a library of another one, from before an update, is not used
-MOST = 1024  # tokens of a text, as in _kernels.c
 SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 ARGUMENTS = {
     "add_and_norm": [c_void_p] * 3 + [c_uint32, c_float] + [c_void_p] * 2 + [c_float, c_int, c_int] + [c_void_p] * 5,
@@ -49,9 +48,9 @@ def address(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def dropout(mask: Mask | None) -> tuple[int | None, int]:
-    """Return the address of a mask's bits and the number below which they drop an element."""
-    return (None, 0) if mask is None else (mask.bits.ctypes.data, mask.dropped)
+def dropout(mask: Mask | None) -> tuple[int | None, int, float]:
+    """Return the address of a mask's bits, the number below which they drop an element, and what the others get."""
+    return (None, 0, 1.0) if mask is None else (mask.bits.ctypes.data, mask.dropped, mask.kept)
 
 
 def add_and_norm(states: torch.Tensor, more: torch.Tensor, norm: Norm, mask: Mask | None) -> tuple:
@@ -60,7 +59,7 @@ def add_and_norm(states: torch.Tensor, more: torch.Tensor, norm: Norm, mask: Mas
     total, result = torch.empty_like(states), torch.empty_like(states)
     mean, scale, low = states.new_empty(rows), states.new_empty(rows), torch.empty_like(more)
     FUNCTIONS["add_and_norm", more.dtype](
-        *(address(states), address(more), *dropout(mask), mask.kept if mask else 1.0),
+        *(address(states), address(more), *dropout(mask)),
         *(address(norm.weight), address(norm.bias), norm.epsilon, rows, width),
         *map(address, (total, mean, scale, result, low)),
     )
@@ -75,7 +74,7 @@ def add_and_norm_backward(
     of_more = torch.empty_like(gradient, dtype=dtype)
     FUNCTIONS["add_and_norm_backward", dtype](
         *map(address, (gradient, extra, total, mean, scale, norm.weight)),
-        *(*dropout(mask), mask.kept if mask else 1.0, *gradient.shape),
+        *(*dropout(mask), *gradient.shape),
         *map(address, (gradient, of_more, norm.weight_gradient, norm.bias_gradient, of_last)),
     )
     return gradient, of_more
@@ -97,7 +96,7 @@ def gelu_backward(gradient: torch.Tensor, saved: torch.Tensor, of_last: torch.Te
 def softmax(scores: torch.Tensor, group: Group, mask: Mask | None) -> tuple[torch.Tensor, tuple]:
     """Turn scores into weights, in their place."""
     kept = scores if mask is None else torch.empty_like(scores)
-    FUNCTIONS["softmax", scores.dtype](address(scores), address(kept), *dropout(mask), *lengths(group, scores))
+    FUNCTIONS["softmax", scores.dtype](address(scores), address(kept), *dropout(mask)[:2], *lengths(group, scores))
     return kept, (scores, mask)
 
 
@@ -105,7 +104,7 @@ def softmax_backward(gradient: torch.Tensor, group: Group, saved: tuple) -> torc
     """Turn the gradient of the kept weights into that of the scores, in its place."""
     weights, mask = saved
     FUNCTIONS["softmax_backward", gradient.dtype](
-        address(gradient), address(weights), *dropout(mask), *lengths(group, weights)
+        address(gradient), address(weights), *dropout(mask)[:2], *lengths(group, weights)
     )
     return gradient
 

@@ -1,7 +1,7 @@
 """Training and prediction by BERT's parts."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -52,9 +52,7 @@ class BertEngine(Engine):
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            if self.used_rows:
-                stack.enter_context(self.used_rows)
+        with self.used_rows or nullcontext():
             yield
 
     @torch.no_grad()

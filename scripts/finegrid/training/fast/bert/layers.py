@@ -31,15 +31,16 @@ class Product:
     """Linear layers of the same input as one matrix product, with weights in the dtype of products."""
 
     def __init__(self, *linears: Linear, dtype: torch.dtype):
-        self.linears, size = linears, linears[0].weight.shape[0]
+        self.linears, size = linears, len(linears[0].weight)
         self.slices = [slice(i * size, (i + 1) * size) for i in range(len(linears))]
         self.same = len(linears) == 1 and dtype == torch.float32  # as the model's own
         self.weight_trains = any(each.weight_gradient is not None for each in linears)
         self.bias_trains = any(each.bias_gradient is not None for each in linears)
-        [first, *_] = linears
-        shape = size * len(linears), first.weight.shape[1]
-        self.weight = first.weight if self.same else torch.empty(shape, dtype=dtype)
-        self.bias = first.bias if self.same else torch.empty(shape[0], dtype=dtype)
+        if self.same:
+            self.weight, self.bias = linears[0].weight, linears[0].bias
+        else:
+            self.weight = torch.empty(size * len(linears), linears[0].weight.shape[1], dtype=dtype)
+            self.bias = torch.empty(size * len(linears), dtype=dtype)
         self.refresh(everything=True)
 
     def refresh(self, everything: bool = False) -> None:
@@ -55,14 +56,14 @@ class Product:
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.linear(states, self.weight, self.bias)
 
-    def backward(self, gradient: torch.Tensor, states: torch.Tensor, needed: bool = True) -> torch.Tensor | None:
-        """Add the gradients of the weights; return that of the states, if it is `needed`."""
+    def backward(self, gradient: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """Add the gradients of the weights; return that of the states."""
         if self.weight_trains:
             of_weight = gradient.t() @ states
             for rows, linear in zip(self.slices, self.linears, strict=True):
                 if linear.weight_gradient is not None:
                     linear.weight_gradient.add_(of_weight[rows], alpha=linear.scale)
-        return gradient @ self.weight if needed else None
+        return gradient @ self.weight
 
     def backward_bias(self, gradient: torch.Tensor) -> None:
         """Add the gradients of the biases."""
@@ -79,9 +80,8 @@ class Product:
 
 
 class Layer(NamedTuple):
-    """An encoder layer."""
+    """An encoder layer, but for what its attention reads."""
 
-    query_key_value: Product  # the query scaled for the scores
     attention_output: Product
     attention_norm: Norm
     up: Product
@@ -91,7 +91,7 @@ class Layer(NamedTuple):
     @property
     def products(self) -> tuple[Product, ...]:
         """All matrix products."""
-        return self.query_key_value, self.attention_output, self.up, self.down
+        return self.attention_output, self.up, self.down
 
 
 def after_attention(layer: Layer, context: torch.Tensor, states: torch.Tensor, draw: Draw) -> tuple:
@@ -123,32 +123,34 @@ class Heads(NamedTuple):
 
     count: int
     size: int
-    keep: float  # the share of the weights that dropout keeps
 
-    def attend(self, three: torch.Tensor, batch: Batch, draw: Draw) -> tuple[torch.Tensor, list]:
+    def attend(self, three: torch.Tensor, batch: Batch, draw: Draw) -> tuple[torch.Tensor, tuple]:
         """Attend within each text: from query, key and value [tokens, 3 x hidden size] to [tokens, hidden size]."""
         query, key, value = three.view(-1, self.size).index_select(0, batch.pad_three).chunk(3)
-        context, saved = torch.empty_like(query), []
+        context, saved, scale = torch.empty_like(query), [], 1.0
         for group in batch.groups:
             q, k, v = (self._of_group(each, group) for each in (query, key, value))
             scores = torch.bmm(q, k.mT)
-            kept, of_softmax = kernels.softmax(scores, group, draw(scores.shape))
+            mask = draw(scores.shape)
+            scale = mask.kept if mask else 1.0
+            kept, of_softmax = kernels.softmax(scores, group, mask)
             torch.bmm(kept, v, out=self._of_group(context, group))
             saved.append((q, k, v, kept, of_softmax))
         context = context.index_select(0, batch.unpad).view(batch.tokens, -1)
-        return context if self.keep == 1 else context.mul_(1 / self.keep), saved
+        return context if scale == 1 else context.mul_(scale), (scale, saved)
 
-    def backward(self, gradient: torch.Tensor, batch: Batch, saved: list) -> torch.Tensor:
+    def backward(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor:
         """Return the gradient of query, key and value [tokens, 3 x hidden size] by that of the result.
 
         The gradient of tokens of no text must be 0.
         """
-        if self.keep != 1:
-            gradient = gradient * (1 / self.keep)
+        scale, of_groups = saved
+        if scale != 1:
+            gradient = gradient * scale
         padded = gradient.view(-1, self.size).index_select(0, batch.pad)
         three = padded.new_empty(3 * len(padded), self.size)
         of_query, of_key, of_value = three.chunk(3)
-        for group, (q, k, v, kept, of_softmax) in zip(batch.groups, saved, strict=True):
+        for group, (q, k, v, kept, of_softmax) in zip(batch.groups, of_groups, strict=True):
             g = self._of_group(padded, group)
             torch.bmm(kept.mT, g, out=self._of_group(of_value, group))
             of_scores = kernels.softmax_backward(torch.bmm(g, v.mT), group, of_softmax)

@@ -34,16 +34,18 @@ class Classifier:
         def gradient_of(parameter) -> torch.Tensor | None:
             return gradients.get(names[id(parameter)])
 
-        def linear(module, scale: float = 1.0) -> Linear:
+        def parts(module) -> tuple:
             weight, bias = module.weight, module.bias
-            return Linear(weight.detach(), bias.detach(), gradient_of(weight), gradient_of(bias), scale)
+            return weight.detach(), bias.detach(), gradient_of(weight), gradient_of(bias)
+
+        def linear(module, scale: float = 1.0) -> Linear:
+            return Linear(*parts(module), scale)
 
         def norm(module) -> Norm:
-            weight, bias = module.weight, module.bias
-            return Norm(weight.detach(), bias.detach(), gradient_of(weight), gradient_of(bias), module.eps)
+            return Norm(*parts(module), module.eps)
 
         size = config.hidden_size // config.num_attention_heads
-        self.heads = Heads(config.num_attention_heads, size, 1 - attention_dropout)
+        self.heads = Heads(config.num_attention_heads, size)
 
         def attention(block) -> tuple[Linear, Linear, Linear]:
             own = block.attention.self
@@ -51,7 +53,6 @@ class Classifier:
 
         def layer(block, dtype: torch.dtype) -> Layer:
             return Layer(
-                Product(*attention(block), dtype=dtype),
                 Product(linear(block.attention.output.dense), dtype=dtype),
                 norm(block.attention.output.LayerNorm),
                 Product(linear(block.intermediate.dense), dtype=dtype),
@@ -60,6 +61,7 @@ class Classifier:
             )
 
         *blocks, last = bert.encoder.layer
+        self.query_key_value = [Product(*attention(block), dtype=dtype) for block in blocks]
         self.layers = [layer(block, dtype) for block in blocks]
         self.last, self.last_attention = layer(last, torch.float32), attention(last)
         embeddings = bert.embeddings
@@ -75,9 +77,8 @@ class Classifier:
 
     def refresh(self) -> None:
         """Read the parameters that train anew, after the optimiser updated them."""
-        for layer in self.layers:
-            for product in layer.products:
-                product.refresh()
+        for product in (*self.query_key_value, *(each for layer in self.layers for each in layer.products)):
+            product.refresh()
 
     def forward(self, words: torch.Tensor, batch: Batch, random: np.random.Generator | None) -> tuple:
         """Return logits [texts, labels] and what `backward` needs; `words` [tokens, hidden size] is overwritten.
@@ -87,18 +88,15 @@ class Classifier:
         hidden, attention, head = (masks(random, p) for p in self.dropout)
         words += self.positions[0].index_select(0, batch.positions)
         words += self.types[0].index_select(0, batch.types)
-        states, mean, scale = torch.native_layer_norm(
-            words, words.shape[-1:], self.norm.weight, self.norm.bias, self.norm.epsilon
-        )
+        states, of_norm = self.norm.forward(words)
         mask = hidden(states.shape)
         scaled = mask and mask.scaled()
         if mask is not None:
             states *= scaled
         low, saved = states.to(self.dtype), []
-        heads = self.heads if random else self.heads._replace(keep=1)
-        for layer in self.layers:
+        for query_key_value, layer in zip(self.query_key_value, self.layers, strict=True):
             inputs = low
-            context, of_attention = heads.attend(layer.query_key_value(inputs), batch, attention)
+            context, of_attention = self.heads.attend(query_key_value(inputs), batch, attention)
             states, low, of_rest = after_attention(layer, context, states, hidden)
             if random:
                 saved.append((inputs, of_attention, of_rest))
@@ -108,7 +106,7 @@ class Classifier:
         head_mask = head(pooled.shape)
         of_dropout = head_mask and head_mask.scaled()
         vectors = pooled if head_mask is None else pooled * of_dropout
-        of_embeddings, of_head = (words, mean, scale, scaled), (first, pooled, of_dropout, vectors)
+        of_embeddings, of_head = (of_norm, scaled), (first, pooled, of_dropout, vectors)
         return self.classifier(vectors), (of_embeddings, saved, of_attention, of_rest, of_head)
 
     def backward(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor | None:
@@ -128,28 +126,20 @@ class Classifier:
         for depth in reversed(range(len(layers))):
             if depth + 1 < self.lowest:
                 return None
-            layer, (inputs, of_attention, of_rest) = self.layers[depth], layers[depth]
-            of_context, gradient = after_attention_backward(layer, gradient, extra, of_rest)
+            query_key_value, (inputs, of_attention, of_rest) = self.query_key_value[depth], layers[depth]
+            of_context, gradient = after_attention_backward(self.layers[depth], gradient, extra, of_rest)
             of_three = self.heads.backward(of_context, batch, of_attention)
-            layer.query_key_value.backward_bias(of_three)
-            extra = layer.query_key_value.backward(of_three, inputs)
+            query_key_value.backward_bias(of_three)
+            extra = query_key_value.backward(of_three, inputs)
         if self.lowest > 0:
             return None
         return self._backward_embeddings(gradient if extra is None else gradient + extra, batch, of_embeddings)
 
     def _backward_embeddings(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor:
-        words, mean, scale, scaled = saved
+        of_norm, scaled = saved
         if scaled is not None:
             gradient *= scaled
-        norm = self.norm
-        asked = [True, norm.weight_gradient is not None, norm.bias_gradient is not None]
-        gradient, of_weight, of_bias = torch.ops.aten.native_layer_norm_backward(
-            gradient, words, words.shape[-1:], mean, scale, norm.weight, norm.bias, asked
-        )
-        if norm.weight_gradient is not None:
-            norm.weight_gradient.add_(of_weight)
-        if norm.bias_gradient is not None:
-            norm.bias_gradient.add_(of_bias)
+        gradient = self.norm.backward(gradient, of_norm)
         for of_rows, rows in ((self.positions[1], batch.positions), (self.types[1], batch.types)):
             if of_rows is not None:
                 of_rows.index_add_(0, rows, gradient)

@@ -16,8 +16,8 @@ def add_and_norm(states: torch.Tensor, more: torch.Tensor, norm: Norm, mask: Mas
     """
     scaled = mask and mask.scaled()
     total = states + more if mask is None else torch.addcmul(states, more.float(), scaled)
-    result, mean, scale = torch.native_layer_norm(total, total.shape[-1:], norm.weight, norm.bias, norm.epsilon)
-    return result, result.to(more.dtype), (total, mean, scale, scaled, more.dtype)
+    result, of_norm = norm.forward(total)
+    return result, result.to(more.dtype), (of_norm, scaled, more.dtype)
 
 
 def add_and_norm_backward(
@@ -28,17 +28,10 @@ def add_and_norm_backward(
     Adds those of the normalisation and, to `of_last` [width], that of the bias that was last added to the second
     summand. May overwrite `gradient`.
     """
-    total, mean, scale, scaled, dtype = saved
+    of_norm, scaled, dtype = saved
     if extra is not None:
         gradient += extra
-    asked = [True, norm.weight_gradient is not None, norm.bias_gradient is not None]
-    of_states, of_weight, of_bias = aten.native_layer_norm_backward(
-        gradient, total, total.shape[-1:], mean, scale, norm.weight, norm.bias, asked
-    )
-    if norm.weight_gradient is not None:
-        norm.weight_gradient.add_(of_weight)
-    if norm.bias_gradient is not None:
-        norm.bias_gradient.add_(of_bias)
+    of_states = norm.backward(gradient, of_norm)
     of_more = (of_states if scaled is None else of_states * scaled).to(dtype)
     if of_last is not None:
         of_last.add_(of_more.sum(0))
@@ -58,10 +51,10 @@ def gelu_backward(gradient: torch.Tensor, saved: torch.Tensor, of_last: torch.Te
     return of_states
 
 
-def softmax(scores: torch.Tensor, group: Group, mask: Mask | None) -> tuple[torch.Tensor, torch.Tensor, tuple]:
+def softmax(scores: torch.Tensor, group: Group, mask: Mask | None) -> tuple[torch.Tensor, tuple]:
     """Turn scores [texts x heads, longest, longest] into weights, over the real keys.
 
-    Returns those that dropout keeps, without its scale, and what the way back needs.
+    Returns them with 0 where dropout drops one, not yet scaled, and what the way back needs.
     """
     if group.padding is not None:
         scores.view(len(group.padding), -1, *scores.shape[1:]).masked_fill_(group.padding, float("-inf"))
