@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from tiny_models import load, mode_of, save_base_model, tiny_split, without_dropout
+from every_method import mode_with, settings_of
+from tiny_models import HEAD, load, mode_of, save_base_model, tiny_split, without_dropout
 
 from finegrid.config.definition import Training
 from finegrid.config.modes import EVERYTHING
@@ -19,6 +20,11 @@ MODES = {
     "second-layer": mode_of("second-layer", train=[r"bert\.encoder\.layer\.1\..*"]),
     "last-layer": mode_of("last-layer", train=[r"bert\.encoder\.layer\.2\..*", "head"]),
     "words": mode_of("words", train=[r".*word_embeddings.*"]),
+    "lora": mode_with("LORA", train=[HEAD, r".*bias"]),
+    # Ranks that fall, a gradient of their own, parameters that all layers share; a layer that an adapter scales.
+    "adalora": mode_with("ADALORA"),
+    "vblora": mode_with("VBLORA"),
+    "ia3": mode_with("IA3"),
 }
 FIFTY = Training(epochs=10, warmup=0.1, max_grad_norm=0.5)  # of 5 steps
 
@@ -73,10 +79,11 @@ def test_a_regression_is_that_of_autograd(base_model, kernels):
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
-def test_bfloat16_is_no_further_from_float32_than_by_autograd(base_model, kernels):
-    exact = np.array(run(engine_of(BertEngine, base_model)))
+@pytest.mark.parametrize("mode", ["full", "lora", "vblora"])
+def test_bfloat16_is_no_further_from_float32_than_by_autograd(base_model, kernels, mode):
+    exact = np.array(run(engine_of(BertEngine, base_model, mode)))
     ours, theirs = (
-        np.abs(np.array(run(engine_of(kind, base_model, dtype=torch.bfloat16))) - exact).mean()
+        np.abs(np.array(run(engine_of(kind, base_model, mode, dtype=torch.bfloat16))) - exact).mean()
         for kind in (BertEngine, FastEngine)
     )
     assert 0 < ours < 1.2 * theirs
@@ -136,7 +143,6 @@ def test_predictions_keep_nothing_of_a_layer(base_model):
     [
         lambda model: setattr(model.config, "hidden_act", "relu"),
         lambda model: setattr(model.config, "is_decoder", True),
-        lambda model: setattr(model, "peft_config", {}),
     ],
 )
 def test_other_models_are_left_to_autograd(base_model, change):
@@ -144,3 +150,21 @@ def test_other_models_are_left_to_autograd(base_model, change):
     assert fits(model, "cpu") and not fits(model, "cuda")
     change(model)
     assert not fits(model, "cpu")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # peft, of layers that it does not expect
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("PVERA", {}),  # adds noise to each token
+        ("LN_TUNING", {}),  # adapts what is no linear layer
+        ("TRAINABLE_TOKENS", {}),
+        ("LORA", {"lora_dropout": 0.1}),
+        ("LOHA", {"rank_dropout": 0.1}),
+        ("LORA", {"velora_config": {"num_groups": 4}}),
+    ],
+)
+def test_adapters_that_do_not_act_alike_on_all_tokens_are_left_to_autograd(base_model, method, settings):
+    assert fits(load(base_model, mode_with("LORA")), "cpu")
+    mode = mode_of("adapters", peft={**settings_of(method), **settings})
+    assert not fits(load(base_model, mode), "cpu")

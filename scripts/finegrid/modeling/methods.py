@@ -31,6 +31,7 @@ class Method(Record):
 
     knob: Knob | None = None  # None: only `target_modules` changes its size
     falling_ranks: bool = False  # whether its ranks fall from step to step
+    noise: bool = False  # whether it adds noise to each token in training
     set_here: dict[str, Any] = Field(default={})  # keys that finegrid sets
     refused: dict[str, str] = Field(default={})  # keys that cannot be set, each with the reason
 
@@ -84,7 +85,7 @@ METHODS = {
     "OSF": Method(knob=Knob(settings=lambda size: {"effective_rank": 1 - size / 1000})),
     "PEANUT": RANK,
     "PSOFT": RANK,
-    "PVERA": RANK,
+    "PVERA": Method(knob=key("r"), noise=True),
     # The larger its random matrices, the fewer of them are combined.
     "RANDLORA": Method(knob=Knob(settings=lambda size: {"r": size}, sizes=(1, *BLOCKS))),
     # Only its variants differ in size.
@@ -99,6 +100,17 @@ METHODS = {
     "VERA": RANK,
     "WAVEFT": Method(knob=key("n_frequency")),
 }
+
+
+def is_linear(peft_config: Any) -> bool:
+    """Whether layers with adapters by a configuration of peft map the states of all tokens by one matrix and bias.
+
+    Dropout and noise differ from token to token, and the gradient of VeLoRA is an approximation by what it reads.
+    """
+    settings = vars(peft_config)
+    by_token = [key for key in settings if key.endswith("dropout") or key == "velora_config"]
+    return not METHODS[peft_config.peft_type.value].noise and not any(settings[key] for key in by_token)
+
 
 VIRTUAL_TOKENS = "learns virtual tokens, for which the batches here have no room"
 DECODERS = "is for decoders only"

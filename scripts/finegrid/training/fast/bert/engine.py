@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from finegrid.data.tokens import Split
+from finegrid.modeling.methods import is_linear
 from finegrid.training.engine import Engine
 from finegrid.training.fast.bert import kernels
 from finegrid.training.fast.bert.batch import Source, lay_out
@@ -26,7 +27,17 @@ def fits(model: torch.nn.Module, device: str) -> bool:
         and type(model).__name__ == "BertForSequenceClassification"
         and type(model.classifier) is torch.nn.Linear
         and (config.hidden_act, config.is_decoder) == ("gelu", False)
-        and not hasattr(model, "peft_config")
+        and adapters_fit(model)
+    )
+
+
+def adapters_fit(model: torch.nn.Module) -> bool:
+    """Whether all adapters of a model, if there are any, amount to other weights and biases of linear layers."""
+    layers = [module for module in model.modules() if hasattr(module, "get_base_layer")]
+    return not layers or (
+        all(type(layer.get_base_layer()) is torch.nn.Linear for layer in layers)
+        and all(parameter.dtype == torch.float32 for parameter in model.parameters() if parameter.requires_grad)
+        and is_linear(model.peft_config["default"])
     )
 
 
@@ -73,6 +84,7 @@ class BertEngine(Engine):
                 self.used_rows.add_gradient(batch.ids, gradient)
             elif self.of_words is not None:
                 self.of_words.index_add_(0, batch.ids, gradient)
+        classifier.backward_adapters()
         self.flat.set_gradient()
         return loss
 

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from finegrid.training.fast.bert import first_token
+from finegrid.training.fast.bert import adapted, first_token
+from finegrid.training.fast.bert.adapted import Adapted
 from finegrid.training.fast.bert.batch import Batch
 from finegrid.training.fast.bert.layers import (
     Draw,
@@ -28,6 +29,7 @@ class Classifier:
     def __init__(self, model: torch.nn.Module, gradients: dict[str, torch.Tensor], dtype: torch.dtype):
         config, bert = model.config, model.bert
         self.dtype, names = dtype, {id(parameter): name for name, parameter in model.named_parameters()}
+        self.adapted: list[Adapted] = []
         attention_dropout = bert.encoder.layer[0].attention.self.dropout.p
         self.dropout = bert.embeddings.dropout.p, attention_dropout, model.dropout.p
 
@@ -39,7 +41,12 @@ class Classifier:
             return weight.detach(), bias.detach(), gradient_of(weight), gradient_of(bias)
 
         def linear(module, scale: float = 1.0) -> Linear:
-            return Linear(*parts(module), scale)
+            if type(module) is torch.nn.Linear:
+                return Linear(*parts(module), scale)
+            layer = Adapted(module, bool(gradients) and trains(module))
+            layer.refresh()
+            self.adapted.append(layer)
+            return Linear(layer.weight, layer.bias, layer.weight_gradient, layer.bias_gradient, scale)
 
         def norm(module) -> Norm:
             return Norm(*parts(module), module.eps)
@@ -77,6 +84,8 @@ class Classifier:
 
     def refresh(self) -> None:
         """Read the parameters that train anew, after the optimiser updated them."""
+        for layer in self.adapted:
+            layer.refresh()
         for product in (*self.query_key_value, *(each for layer in self.layers for each in layer.products)):
             product.refresh()
 
@@ -134,6 +143,10 @@ class Classifier:
         if self.lowest > 0:
             return None
         return self._backward_embeddings(gradient if extra is None else gradient + extra, batch, of_embeddings)
+
+    def backward_adapters(self) -> None:
+        """Add the gradients of the adapters' parameters to their `grad`, once `backward` saw the whole batch."""
+        adapted.backward(self.adapted)
 
     def _backward_embeddings(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor:
         of_norm, scaled = saved

@@ -19,7 +19,7 @@ class FlatParameters:
         for name, parameter in parameters.items():
             end = start + parameter.numel()
             parameter.data = self.whole[start:end].view(parameter.shape)
-            self.gradients[name] = self.gradient[start:end].view(parameter.shape)
+            parameter.grad = self.gradients[name] = self.gradient[start:end].view(parameter.shape)
             own = entries_of(parameter)
             entries.append(torch.arange(start, end) if own is None else start + own)
             start = end
