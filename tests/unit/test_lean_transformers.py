@@ -19,8 +19,10 @@ import torch
 from finegrid.modeling.lean_transformers import lean
 torch.manual_seed(0)
 with lean():
-    from transformers import AutoModelForSequenceClassification, BertConfig
-    model = AutoModelForSequenceClassification.from_config(BertConfig(**json.loads(sys.argv[2]))).eval()
+    from transformers.models.auto import AutoConfig, AutoModelForSequenceClassification
+    config = AutoConfig.for_model("bert", **json.loads(sys.argv[2]))
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+assert type(sys.modules["transformers"]).__name__ == "Unopened"
 ids = torch.tensor(json.loads(sys.argv[3]))
 logits = model(input_ids=ids, attention_mask=(ids != 0).long()).logits
 from finegrid.training.optimiser import AdamW
@@ -31,6 +33,7 @@ print(json.dumps([logits.tolist(), sorted(sys.modules)]))
 
 from finegrid.training.fast import unpadded
 import scipy.optimize, transformers.masking_utils
+assert transformers.BertModel is type(model.bert) and transformers.models.bert.BertModel is transformers.BertModel
 assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist() == [2, 2]
 with transformers.masking_utils.TransformGetItemToIndex():
     pass

@@ -42,7 +42,7 @@ def build_classifier(base_model: str | Path, num_labels: int, seed: int) -> torc
     torch.manual_seed(seed)
     try:
         with lean():
-            from transformers import AutoConfig, AutoModelForSequenceClassification
+            from transformers.models.auto import AutoConfig, AutoModelForSequenceClassification
 
             config = AutoConfig.from_pretrained(base_model, num_labels=num_labels, local_files_only=True)
             model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)

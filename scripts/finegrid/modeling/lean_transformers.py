@@ -1,15 +1,20 @@
 """A quick import of transformers, without what a cell never uses.
 
 transformers imports whatever it finds installed. torch's compiler, its distributed tensors and scipy's optimisers take
-longer to import than everything else together, and every cell would pay for that.
+longer to import than everything else together, and every cell would pay for that. It also reads the source of all its
+models to list what they hold, which takes a third of the rest; a cell imports its model by the module's name.
 """
 
 import sys
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from types import ModuleType
 
 import torch
 
+PACKAGES = ("transformers", "transformers.models")
 COMPILER = "torch._dynamo"
 MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 
@@ -23,16 +28,42 @@ def lean(hidden: tuple[str, ...] = ("scipy", "accelerate")):
         setattr(stand_ins[COMPILER], decorator, undecorated)
     stand_ins[MASK_INDEXING].TransformGetItemToIndex = mask_indexing
     replaced = {name: module for name, module in {**absent, **stand_ins}.items() if name not in sys.modules}
+    for name in PACKAGES:
+        if name not in sys.modules:
+            sys.modules[name] = Unopened(name)
     is_available, disable = torch.distributed.is_available, torch.compiler.disable
     sys.modules.update(replaced)
     torch.distributed.is_available = lambda: False
     torch.compiler.disable = undecorated
+    utils = import_module("transformers.utils")
+    import_again = utils.direct_transformers_import
+    utils.direct_transformers_import = lambda _: sys.modules["transformers"]
     try:
         yield
     finally:
+        utils.direct_transformers_import = import_again
         torch.distributed.is_available, torch.compiler.disable = is_available, disable
         for name in replaced:
             del sys.modules[name]
+
+
+class Unopened(ModuleType):
+    """A package whose modules can be imported; its own `__init__` runs once it is asked for anything else."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.__spec__ = find_spec(name)
+        self.__file__, self.__path__ = self.__spec__.origin, self.__spec__.submodule_search_locations
+        self.__version__ = version(name.partition(".")[0])
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if find_spec(f"{self.__name__}.{name}"):
+            return import_module(f"{self.__name__}.{name}")
+        if sys.modules[self.__name__] is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
 
 
 def undecorated(function=None, **_):

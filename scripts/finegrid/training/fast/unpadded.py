@@ -16,7 +16,7 @@ from finegrid.modeling.lean_transformers import lean
 from finegrid.training.fast.precision import keep_float32
 
 with lean():
-    from transformers import AttentionInterface
+    from transformers.modeling_utils import AttentionInterface
 
 NAME = "finegrid_unpadded"
 # Architectures that have the parts which `use_unpadded` replaces.
