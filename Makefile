@@ -16,7 +16,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # The tests of a file share runs, so a file goes to one of the two workers; slow files first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run mirror test test-all lint audit format bench pretrain reference ladder methods clean
+.PHONY: run mirror test test-all lint audit format bench pretrain reference ladder methods methods-minilm clean
 
 # A line of progress for each job; Snakemake's own words, reasons included, are in its log.
 run: $(VENV)/installed
@@ -66,16 +66,18 @@ pretrain: $(VENV)/installed
 
 # The published results, each in results/<name>/ from a configuration of its own. Killed, they continue where they were.
 PUBLISHED := comparison.json discussion.json discussion.md report.html tables figures
-reference: RUN := imdb-bundled
-ladder: RUN := ladder-offline
-methods: RUN := methods
-reference ladder methods: $(VENV)/installed
-	$(BIN)/snakemake prepared --cores all --configfile config/$(RUN).yaml
-	$(BIN)/python scripts/progress.py --configfile config/$(RUN).yaml
-	$(BIN)/snakemake --cores all --configfile config/$(RUN).yaml
+reference: SETTINGS := config/imdb-bundled.yaml
+ladder: SETTINGS := config/ladder-offline.yaml
+methods: SETTINGS := config/methods.yaml
+methods-minilm: SETTINGS := config/methods-minilm.yaml
+methods: methods-minilm
+reference ladder methods methods-minilm: $(VENV)/installed
+	$(BIN)/snakemake prepared --cores all --configfile $(SETTINGS)
+	$(BIN)/python scripts/progress.py --configfile $(SETTINGS)
+	$(BIN)/snakemake --cores all --configfile $(SETTINGS)
 	rm -rf $(addprefix results/$@/,$(PUBLISHED))
 	mkdir -p results/$@
-	cp -r $(addprefix results/$(RUN)/,$(PUBLISHED)) results/$@/
+	cd "results/$$($(BIN)/python -c '$(RUN_OF)' $(SETTINGS))" && cp -r $(PUBLISHED) $(CURDIR)/results/$@/
 
 clean:
 	rm -rf .venv .venv-* .snakemake .pytest_cache .ruff_cache .import_linter_cache .hypothesis

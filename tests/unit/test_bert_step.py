@@ -10,6 +10,7 @@ from finegrid.config.definition import Training
 from finegrid.config.modes import EVERYTHING
 from finegrid.training.fast import micro_batches
 from finegrid.training.fast.bert import BertEngine, compiled, fits, layers, predict, twins
+from finegrid.training.fast.bert import kernels as kernels_module
 from finegrid.training.fast.bert.batch import Source, lay_out
 from finegrid.training.fast.engine import FastEngine
 from finegrid.training.loop import train
@@ -34,6 +35,7 @@ def kernels(request, monkeypatch):
     if request.param is compiled and not compiled.LIBRARY:
         pytest.skip("there was no compiler as finegrid was installed")
     monkeypatch.setattr(layers, "kernels", request.param)
+    monkeypatch.setattr(kernels_module, "chosen", request.param)
 
 
 @pytest.fixture(scope="module")

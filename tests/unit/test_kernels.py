@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from tiny_models import tiny_model, tiny_split
 
 from finegrid.training.fast.bert import compiled, twins
 from finegrid.training.fast.bert.batch import Group
 from finegrid.training.fast.bert.norm import Norm
+from finegrid.training.fast.bert.rows import LazyRows
 from finegrid.training.fast.dropout import draw_mask
+from finegrid.training.fast.embedding import UsedRows
+from finegrid.training.optimiser import AdamW
+from finegrid.training.schedule import learning_rate_at
 
 pytestmark = pytest.mark.skipif(not compiled.LIBRARY, reason="there was no compiler as finegrid was installed")
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -97,3 +102,25 @@ def test_what_is_not_a_number_stays_so(dtype):
 def test_a_library_of_another_version_is_not_used(monkeypatch):
     monkeypatch.setattr(compiled, "VERSION", compiled.VERSION + 1)
     assert compiled.load() is None
+
+
+def test_rows_that_do_their_steps_late_move_as_if_they_did_them_at_once():
+    """Gaps of up to 250 steps, rows that are never read, a warm-up and a decay of the learning rate."""
+    model, split = tiny_model(), tiny_split()
+    rows, dense = LazyRows(model, split), UsedRows(model, split)
+    optimiser = AdamW([dense.part], weight_decay=0)
+    random, count = np.random.default_rng(0), len(dense.part)
+    with rows:
+        for step in range(300):
+            some = torch.from_numpy(random.integers(2, min(count, 12) if step % 250 else count, size=9))
+            torch.testing.assert_close(rows.lookup(some), dense.lookup(some).detach(), rtol=0, atol=3e-6)
+            for each in (rows, dense):
+                each.add_gradient(some, drawn(9, rows.gradient.shape[1], seed=step))
+            torch.testing.assert_close(rows.norm(), dense.gradient.norm())
+            rate = 0.01 * learning_rate_at(step, 300, 30)
+            rows.step(rate, scale=1.0)
+            optimiser.step(rate, max_grad_norm=1e9)
+            optimiser.zero_grad()
+    torch.testing.assert_close(rows.part, dense.part, rtol=0, atol=3e-6)
+    for ours, theirs in ((rows.means, optimiser.means[0]), (rows.squares, optimiser.squares[0])):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-9)

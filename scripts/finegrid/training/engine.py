@@ -8,19 +8,21 @@ import torch
 
 from finegrid.data.tokens import Split
 from finegrid.modeling.rank_schedule import Schedule
+from finegrid.training.optimiser import Rows
 
 
 class Engine:
     """A model, the split that it trains on, and a way to compute with them.
 
-    The loop uses the methods below and four attributes: `parameters`, which the optimiser updates by their `grad`;
-    `split`, of which it takes rows; `schedule`, for models that change between steps; and `batches`, "padded" or
-    "unpadded", which is recorded with the result, as `kernels` is.
+    The loop uses the methods below and five attributes: `parameters`, which the optimiser updates by their `grad`;
+    `rows`, embeddings that it updates in another way; `split`, of which it takes rows; `schedule`, for models that
+    change between steps; and `batches`, "padded" or "unpadded", which is recorded with the result, as `kernels` is.
     `plain.PlainEngine` is the shortest engine, `fast.enable` returns a quick one. Both compute the same numbers, up
     to rounding and the masks of dropout.
     """
 
     batches: str
+    rows: Rows | None = None
     kernels: str | None = None  # what its elementwise parts are computed by, if that differs between machines
 
     def __init__(self, model: torch.nn.Module, split: Split, device: str, seed: int):

@@ -39,7 +39,7 @@ def train(
     steps_per_epoch = math.ceil(rows / batch_size)
     steps = settings.epochs * steps_per_epoch
     warmup_steps = math.ceil(settings.warmup * steps)
-    optimiser = AdamW(engine.parameters, settings.weight_decay)
+    optimiser = AdamW(engine.parameters, settings.weight_decay, engine.rows)
     order = torch.Generator().manual_seed(seed)
     step = 0
     engine.schedule.begin(steps)

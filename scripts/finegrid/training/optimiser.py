@@ -1,5 +1,7 @@
 """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) with torch's fused kernel."""
 
+from typing import Protocol
+
 import torch
 from torch.optim.adamw import adamw
 
@@ -7,18 +9,27 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
+class Rows(Protocol):
+    """Embeddings whose rows do their own steps of AdamW, each when it is needed."""
+
+    def norm(self) -> torch.Tensor: ...
+    def step(self, learning_rate: float, scale: float) -> None: ...
+    def state(self) -> dict[str, torch.Tensor]: ...
+
+
 class AdamW:
     """The same as `torch.optim.AdamW(fused=True)`, whose first step imports torch's compiler, which takes a second."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], weight_decay: float):
-        self.parameters, self.weight_decay = parameters, weight_decay
+    def __init__(self, parameters: list[torch.nn.Parameter], weight_decay: float, rows: Rows | None = None):
+        self.parameters, self.weight_decay, self.rows = parameters, weight_decay, rows
         self.means, self.squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
         self.steps = [torch.zeros((), device=p.device) for p in parameters]
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the moving averages and step counts by name: live references, not copies."""
         kept = {"mean": self.means, "square": self.squares, "step": self.steps}
-        return {f"optimiser.{name}.{i}": tensor for name, tensors in kept.items() for i, tensor in enumerate(tensors)}
+        state = {f"optimiser.{name}.{i}": tensor for name, tensors in kept.items() for i, tensor in enumerate(tensors)}
+        return {**state, **(self.rows.state() if self.rows else {})}
 
     @torch.no_grad()
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
@@ -35,7 +46,8 @@ class AdamW:
         states = zip(self.parameters, self.means, self.squares, self.steps, strict=True)
         parameters, means, squares, steps = zip(*(state for state in states if state[0].grad is not None), strict=True)
         gradients = [parameter.grad for parameter in parameters]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = torch.nn.utils.get_total_norm([*gradients, *([self.rows.norm()] if self.rows else [])])
+        divisor = ((norm + 1e-6) / max_grad_norm).clamp_(min=1)
         adamw(
             list(parameters),
             gradients,
@@ -51,8 +63,10 @@ class AdamW:
             weight_decay=self.weight_decay,
             eps=EPSILON,
             maximize=False,
-            grad_scale=((norm + 1e-6) / max_grad_norm).clamp_(min=1),
+            grad_scale=divisor,
         )
+        if self.rows:
+            self.rows.step(learning_rate, 1 / divisor.item())
 
     def zero_grad(self) -> None:
         """Clear the gradients."""

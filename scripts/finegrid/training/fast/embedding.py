@@ -63,6 +63,10 @@ class UsedRows:
         """Read the used rows from the whole embeddings."""
         self.part.data.copy_(self.whole.data[self.rows])
 
+    def lookup(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return rows `ids` [tokens]: [tokens, hidden size]."""
+        return self.part.index_select(0, ids)
+
     def add_gradient(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add the gradient [tokens, hidden size] of rows `ids` [tokens] to the parameter's, which may be None."""
         if self.part.grad is None:

@@ -1,8 +1,8 @@
 """BERT's training step written by hand: forward and backward in few operations, without autograd.
 
-`parameters` holds what trains in one vector, `batch` lays texts out, `layers` has the parts of an encoder, `adapted`
-those with adapters, `model` puts them together, and `engine` trains and predicts. Tests hold it to the engine by
-autograd.
+`parameters` holds what trains in one vector, `rows` the word embeddings, `batch` lays texts out, `layers` has the parts
+of an encoder, `adapted` those with adapters, `model` puts them together, and `engine` trains and predicts. Tests hold
+it to the engine by autograd.
 """
 
 from finegrid.training.fast.bert.engine import BertEngine as BertEngine

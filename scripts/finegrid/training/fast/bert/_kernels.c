@@ -16,7 +16,7 @@
 
 #define MOST 1024  // places of a text, whose longest may have 512 tokens
 #define LANES 16
-#define VERSION 1
+#define VERSION 2
 int version(void) { return VERSION; }
 
 INLINE float from_bfloat16(uint16_t x) {
@@ -52,6 +52,66 @@ INLINE float reciprocal(float x) {  // of 2^-60 to 2^60, relative error 2e-7; qu
     y *= 2.0f - x * y;
     y *= 2.0f - x * y;
     return y * (2.0f - x * y);
+}
+
+// AdamW of embeddings [all rows, width]: `means` and `squares` are its moving averages, `rates` and `roots` of each step
+// what a mean is multiplied by, and the root of a square before `epsilon` is added. `done` has the last step of each row.
+
+// Do the steps up to `step` for `count` rows, whose gradients were 0. From WAIT steps on, stop once nothing moves: means
+// shrink faster than roots and, but for a warm-up of the rates, which has less effect by then, so do the updates.
+#define WAIT 64
+KERNEL void catch_up(const int64_t *rows, int count, int width, float *values, float *means, float *squares,
+                     int32_t *done, int step, const float *rates, const float *roots, float beta1, float beta2,
+                     float epsilon) {
+    for (int i = 0; i < count; i++) {
+        int first = done[rows[i]] + 1;
+        if (first > step) continue;
+        done[rows[i]] = step;
+        for (int j = 0; j < width; j += LANES) {
+            size_t o = rows[i] * width + j, size = (width - j < LANES ? width - j : LANES) * sizeof(float);
+            float x[LANES] = {0}, m[LANES] = {0}, v[LANES] = {0}, moved = 1;
+            memcpy(x, values + o, size);
+            memcpy(m, means + o, size);
+            memcpy(v, squares + o, size);
+            int s = first;
+            for (; s <= step && (s < first + WAIT || moved > 0); s++) {
+                moved = 0;
+                for (int l = 0; l < LANES; l++) {
+                    m[l] *= beta1;
+                    v[l] *= beta2;
+                    float next = x[l] - rates[s] * m[l] / (sqrtf(v[l]) * roots[s] + epsilon);
+                    moved += fabsf(next - x[l]);
+                    x[l] = next;
+                }
+            }
+            float rest1 = powf(beta1, step + 1 - s), rest2 = powf(beta2, step + 1 - s);
+            for (int l = 0; l < LANES; l++) {
+                m[l] *= rest1;
+                v[l] *= rest2;
+            }
+            memcpy(values + o, x, size);
+            memcpy(means + o, m, size);
+            memcpy(squares + o, v, size);
+        }
+    }
+}
+
+// Do `step` for `count` rows, each once, by gradient * scale [all rows, width], which becomes 0.
+KERNEL void update_rows(const int64_t *rows, int count, int width, float *values, float *means, float *squares,
+                        int32_t *done, int step, const float *rates, const float *roots, float beta1, float beta2,
+                        float epsilon, float *gradient, float scale) {
+    for (int i = 0; i < count; i++) {
+        size_t o = rows[i] * width;
+        float *x = values + o, *m = means + o, *v = squares + o, *g = gradient + o;
+        done[rows[i]] = step;
+        for (int j = 0; j < width; j++) {
+            float one = g[j] * scale;
+            m[j] += (1 - beta1) * (one - m[j]);
+            v[j] = beta2 * v[j] + (1 - beta2) * one * one;
+            x[j] -= rates[step] * m[j] / (sqrtf(v[j]) * roots[step] + epsilon);
+            g[j] = 0;
+        }
+    }
 }
 
 #define NAME_(name, suffix) name##_##suffix

@@ -5,13 +5,15 @@ from ctypes import c_float, c_int, c_size_t, c_uint32, c_void_p
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from finegrid.training.fast.bert.batch import Group
 from finegrid.training.fast.bert.norm import Norm
 from finegrid.training.fast.dropout import Mask
+from finegrid.training.optimiser import BETAS, EPSILON
 
-VERSION = 1  # of _kernels.c; a library of another one, from before an update, is not used
+VERSION = 2  # of _kernels.c; a library of another one, from before an update, is not used
 SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 ARGUMENTS = {
     "add_and_norm": [c_void_p] * 3 + [c_uint32, c_float] + [c_void_p] * 2 + [c_float, c_int, c_int] + [c_void_p] * 5,
@@ -21,6 +23,9 @@ ARGUMENTS = {
     "softmax": [c_void_p] * 3 + [c_uint32, c_void_p, c_int, c_int, c_int],
     "softmax_backward": [c_void_p] * 3 + [c_uint32, c_void_p, c_int, c_int, c_int],
 }
+
+ADAMW = [c_void_p, c_int, c_int, *[c_void_p] * 4, c_int, *[c_void_p] * 2, *[c_float] * 3]
+OF_ROWS = {"catch_up": ADAMW, "update_rows": [*ADAMW, c_void_p, c_float]}
 
 
 def load() -> ctypes.CDLL | None:
@@ -39,8 +44,9 @@ FUNCTIONS = {
     for name in (ARGUMENTS if LIBRARY else ())
     for dtype, suffix in SUFFIX.items()
 }
-for (name, _), function in FUNCTIONS.items():
-    function.argtypes, function.restype = ARGUMENTS[name], None
+FUNCTIONS |= {name: getattr(LIBRARY, name) for name in (OF_ROWS if LIBRARY else ())}
+for key, function in FUNCTIONS.items():
+    function.argtypes, function.restype = OF_ROWS[key] if key in OF_ROWS else ARGUMENTS[key[0]], None
 
 
 def address(tensor: torch.Tensor | None) -> int | None:
@@ -107,6 +113,24 @@ def softmax_backward(gradient: torch.Tensor, group: Group, saved: tuple) -> torc
         address(gradient), address(weights), *dropout(mask)[:2], *lengths(group, weights)
     )
     return gradient
+
+
+def catch_up(rows: torch.Tensor, *state) -> None:
+    """Do the steps of AdamW that `rows` missed; `state` is that of rows.LazyRows."""
+    FUNCTIONS["catch_up"](*adamw_arguments(rows, *state))
+
+
+def update_rows(rows: torch.Tensor, *state, gradient: torch.Tensor, scale: float) -> None:
+    """Do the last step of AdamW for `rows`, each once, by their gradient times `scale`, and set that to 0."""
+    FUNCTIONS["update_rows"](*adamw_arguments(rows, *state), address(gradient), scale)
+
+
+def adamw_arguments(rows, values, means, squares, done, rates: np.ndarray, roots: np.ndarray) -> tuple:
+    """Return what both functions above pass on."""
+    return (
+        *(address(rows), len(rows), values.shape[1], *map(address, (values, means, squares, done)), len(rates) - 1),
+        *(rates.ctypes.data, roots.ctypes.data, *BETAS, EPSILON),
+    )
 
 
 def lengths(group: Group, scores: torch.Tensor) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,10 +10,11 @@ import torch
 from finegrid.data.tokens import Split
 from finegrid.modeling.methods import is_linear
 from finegrid.training.engine import Engine
-from finegrid.training.fast.bert import kernels
+from finegrid.training.fast.bert import compiled, kernels
 from finegrid.training.fast.bert.batch import Source, lay_out
 from finegrid.training.fast.bert.model import Classifier
 from finegrid.training.fast.bert.parameters import FlatParameters
+from finegrid.training.fast.bert.rows import LazyRows
 from finegrid.training.fast.dropout import random_state, set_random_state
 from finegrid.training.fast.embedding import UsedRows, trains_whole
 from finegrid.training.fast.micro_batches import micro_batches
@@ -51,11 +53,12 @@ class BertEngine(Engine):
         self.random = np.random.Generator(np.random.SFC64(seed))
         self.words, self.used_rows = model.get_input_embeddings().weight, None
         if not weight_decay and trains_whole(model):
-            self.used_rows = UsedRows(model, split)
+            self.rows = LazyRows(model, split) if kernels.chosen is compiled else None
+            self.used_rows = self.rows or UsedRows(model, split)
             self.split = self.used_rows.split
         apart = self.words if self.used_rows else None
         self.flat = FlatParameters({name: each for name, each in self.trainable.items() if each is not apart})
-        self.parameters = [self.flat.values, *([self.used_rows.part] if self.used_rows else [])]
+        self.parameters = [self.flat.values, *([self.used_rows.part] if self.used_rows and not self.rows else [])]
         self.classifier = Classifier(model, self.flat.gradients, dtype)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.of_words = self.flat.gradients.get(names[id(self.words)])
@@ -71,10 +74,10 @@ class BertEngine(Engine):
         classifier, loss = self.classifier, torch.zeros(())
         self.flat.clear_gradient()
         classifier.refresh()
-        words = self.used_rows.part if self.used_rows else self.words
+        lookup = self.used_rows.lookup if self.used_rows else partial(self.words.index_select, 0)
         for part in micro_batches(self.lengths, rows, "cpu"):
             batch = lay_out(self.source, part, classifier.heads.count)
-            logits, saved = classifier.forward(words.index_select(0, batch.ids), batch, self.random)
+            logits, saved = classifier.forward(lookup(batch.ids), batch, self.random)
             with torch.enable_grad():
                 share = summed_loss(logits.requires_grad_(), self.split.labels[batch.rows]) / len(rows)
                 (gradient,) = torch.autograd.grad(share, logits)
