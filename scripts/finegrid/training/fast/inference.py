@@ -13,7 +13,7 @@ from finegrid.training.inputs import batches_of, padded_inputs
 
 def prepare_for_device(model: torch.nn.Module, device: str) -> str:
     """Move a model to the device that it runs on; return the form of its batches, "unpadded" or "padded"."""
-    if device == "cpu" and model.config.model_type in unpadded.MODEL_TYPES and not model.config.is_decoder:
+    if device == "cpu" and unpadded.fits(model):
         unpadded.use_unpadded(model)
     model.to(device)
     # With 8 significant bits, different logits would tie, and a tie always goes to the same class.
@@ -63,5 +63,5 @@ def model_inputs(model, split: Split | Features, rows: torch.Tensor, device: str
     if isinstance(split, Features):
         return rows, {"vectors": split.vectors[rows].to(device)}
     if unpadded.in_use(model):
-        return unpadded.concatenate(split, rows, model.config.num_attention_heads)
+        return unpadded.inputs_of(model, split, rows)
     return rows, padded_inputs(model, split, rows, device)
