@@ -16,7 +16,7 @@ from transformers import AutoConfig
 from finegrid.config.definition import Training
 from finegrid.modeling.architectures import ACCEPTED, DECODERS
 from finegrid.modeling.trainable import apply_mode
-from finegrid.training import fast
+from finegrid.training import environment, fast
 from finegrid.training.engine import Engine
 from finegrid.training.fast import unpadded
 from finegrid.training.fast.dropout import Dropout
@@ -139,6 +139,17 @@ def test_attention_drops_by_the_engines_generator(variant, monkeypatch):
         for texts, longest in (group.size for group in inputs["layout"].groups)
     ]
     assert [mask.bits.shape for mask in drawn if len(mask.bits) > 1] == expected
+
+
+def test_a_step_in_bfloat16_is_near_that_in_float32(model):
+    split, gradients = texts(model), []
+    for dtype in (torch.float32, environment.dtype_for(model, torch.bfloat16)):
+        engine = FastEngine(deepcopy(model), split, "cpu", dtype, 3, 0.01)
+        assert engine.batches == "unpadded"
+        with engine.training():
+            engine.backward(torch.arange(len(LENGTHS)))
+        gradients.append(torch.cat([each.grad.flatten() for each in engine.parameters if each.grad is not None]))
+    assert (gradients[1] - gradients[0]).norm() < 0.1 * gradients[0].norm()
 
 
 RESUMED = ("distilbert", "electra", "gte", "roberta", "mpnet", "rembert")
