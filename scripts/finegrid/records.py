@@ -110,6 +110,10 @@ class TrainingData(Result):
     validation: SplitStats
 
 
+# How the texts of a batch lie: end to end; padded to the longest; or so, and drawn to be of like length.
+Form = Literal["unpadded", "padded", "padded, of like length"]
+
+
 class Environment(Result):
     """What a result was computed with: versions of packages, and the machine."""
 
@@ -120,7 +124,7 @@ class Environment(Result):
     device: str
     threads: int
     dtype: str
-    batches: Literal["unpadded", "padded"]
+    batches: Form
 
 
 class Cost(Result):

@@ -102,7 +102,7 @@ class Provenance(Identity):
 def identify(recipe: Recipe) -> Identity:
     """Return what identifies a pretraining.
 
-    The code of unpadded.py is not part of it: tests fix what that computes, against transformers.
+    The code of `unpadded` is not part of it: tests fix what that computes, against transformers.
     """
     folder = Path(__file__).parent
     return Identity(

@@ -104,11 +104,6 @@ def test_batches_give_the_logits_of_each_text_alone(base_model):
         np.testing.assert_allclose(logits[row], expected, atol=1e-5)
 
 
-def test_only_bert_runs_without_padding(base_model):
-    expected = "unpadded" if architecture(base_model) == "bert" else "padded"
-    assert enable("fast", load(base_model, mode_of("full")), texts()).batches == expected
-
-
 def test_a_padded_batch_is_that_of_transformers(base_model):
     """Padded with the token that the model names, as DataCollatorWithPadding does it."""
     model, split = load(base_model, mode_of("full")).eval(), texts()

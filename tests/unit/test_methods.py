@@ -31,6 +31,7 @@ from finegrid.modeling.methods import METHODS, REFUSED
 from finegrid.modeling.trainable import count_parameters
 from finegrid.training import fast
 from finegrid.training.fast import bert, unpadded
+from finegrid.training.fast.like_length import LIKE_LENGTH
 from finegrid.training.loop import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # peft has much to say of small models
@@ -166,10 +167,10 @@ def test_a_schedule_that_does_not_fit_is_told(base_model, settings, expected):
 
 
 @every_method
-@pytest.mark.parametrize("batches", ["unpadded", "padded"])
+@pytest.mark.parametrize("batches", ["unpadded", LIKE_LENGTH])
 def test_a_method_trains_in_bfloat16(base_model, method, batches, monkeypatch):
-    if batches == "padded":
-        monkeypatch.setattr(unpadded, "MODEL_TYPES", ())
+    if batches == LIKE_LENGTH:
+        monkeypatch.setattr(unpadded, "fits", lambda model: False)
         monkeypatch.setattr(bert, "fits", lambda *_: False)
     split, model = tiny_split(), load(base_model, mode_with(method))
     engine = fast.enable(model, split, "cpu", torch.bfloat16, 7, weight_decay=0)

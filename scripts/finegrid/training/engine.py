@@ -1,6 +1,6 @@
 """What the training loop asks of a model: gradients of a batch, predictions, and a state to resume from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 
 from finegrid.data.tokens import Split
 from finegrid.modeling.rank_schedule import Schedule
+from finegrid.records import Form
 from finegrid.training.optimiser import Rows
 
 
@@ -16,12 +17,12 @@ class Engine:
 
     The loop uses the methods below and five attributes: `parameters`, which the optimiser updates by their `grad`;
     `rows`, embeddings that it updates in another way; `split`, of which it takes rows; `schedule`, for models that
-    change between steps; and `batches`, "padded" or "unpadded", which is recorded with the result, as `kernels` is.
+    change between steps; and `batches`, the form of its batches, which is recorded with the result, as `kernels` is.
     `plain.PlainEngine` is the shortest engine, `fast.enable` returns a quick one. Both compute the same numbers, up
     to rounding and the masks of dropout.
     """
 
-    batches: str
+    batches: Form
     rows: Rows | None = None
     kernels: str | None = None  # what its elementwise parts are computed by, if that differs between machines
 
@@ -43,6 +44,13 @@ class Engine:
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
             encoder.eval()
         yield
+
+    def cut(self, order: torch.Tensor, batch_size: int, random: torch.Generator) -> Sequence[torch.Tensor]:
+        """Cut the random order of an epoch, int64 [rows], into batches, of which one may be smaller.
+
+        Whatever is drawn for that comes from `random`, which drew the order.
+        """
+        return order.split(batch_size)
 
     def backward(self, rows: torch.Tensor) -> torch.Tensor:
         """Add the gradient of the mean loss of some rows (int64 [rows]) to `parameters`; return that loss, a scalar."""

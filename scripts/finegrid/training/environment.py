@@ -10,7 +10,7 @@ from importlib.metadata import version
 import torch
 
 from finegrid.modeling.architectures import FLOAT32_ONLY
-from finegrid.records import Environment
+from finegrid.records import Environment, Form
 
 # Options of glibc's mallopt by their numbers in malloc.h.
 HEAP = (
@@ -61,7 +61,7 @@ def dtype_for(model: torch.nn.Module, dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if model.config.model_type in FLOAT32_ONLY else dtype
 
 
-def describe(device: str, dtype: torch.dtype, batches: str, kernels: str | None = None) -> Environment:
+def describe(device: str, dtype: torch.dtype, batches: Form, kernels: str | None = None) -> Environment:
     """Return what a result depends on: versions, device, threads, dtype, and `batches` and `kernels` of the engine."""
     packages = ["torch", "transformers", "numpy", *(["peft"] if "peft" in sys.modules else [])]
     return Environment(

@@ -31,9 +31,9 @@ def train(
 ) -> Iterator[Epoch]:
     """Train the parameters of an engine; yield an Epoch after each pass over its split.
 
-    AdamW with linear warm-up and decay of the learning rate, and the gradient clipped to a norm. Each epoch reads the
-    rows in a new random order, drawn from `seed`; the last batch may be smaller. Given the `state` of an Epoch of the
-    same model, split and settings, training continues after that epoch, bit for bit as if it had never stopped.
+    AdamW with linear warm-up and decay of the learning rate, and the gradient clipped to a norm. Each epoch reads every
+    row once, in a new random order drawn from `seed`, which the engine cuts into batches. Given the `state` of an Epoch
+    of the same model, split and settings, training continues after that epoch, bit for bit as if it had never stopped.
     """
     rows = len(engine.split.labels)
     steps_per_epoch = math.ceil(rows / batch_size)
@@ -53,7 +53,7 @@ def train(
     for epoch in range(step // steps_per_epoch, settings.epochs):
         losses = []
         with engine.training():
-            for batch in torch.randperm(rows, generator=order).split(batch_size):
+            for batch in engine.cut(torch.randperm(rows, generator=order), batch_size, order):
                 losses.append(engine.backward(batch))
                 engine.schedule.add_penalty()
                 optimiser.step(learning_rate * learning_rate_at(step, steps, warmup_steps), settings.max_grad_norm)

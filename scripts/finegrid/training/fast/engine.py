@@ -1,6 +1,6 @@
 """The fast engine: the plain engine's numbers in a fraction of its time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -14,6 +14,7 @@ from finegrid.training.fast.dropout import random_state, replace_dropout, set_ra
 from finegrid.training.fast.embedding import UsedRows, trains_whole
 from finegrid.training.fast.features import Features, Head, only_head_trains
 from finegrid.training.fast.inference import extract, model_inputs, parts_of, predict, prepare_for_device
+from finegrid.training.fast.like_length import LIKE_LENGTH, cut_by_length
 from finegrid.training.fast.precision import autocast
 from finegrid.training.fast.subset import SubsetParameter
 from finegrid.training.loss import summed_loss
@@ -35,7 +36,8 @@ def enable(
 class FastEngine(Engine):
     """Combines the modules of this folder, each where it applies.
 
-    - unpadded: texts lie end to end without padding (CPU, BERT)
+    - unpadded: texts lie end to end without padding (CPU, most encoders)
+    - like_length: a batch is drawn from texts of like length, so that little is padded (CPU, the other models)
     - micro_batches: a batch goes through in pieces that fit the processor's cache, and whose gradients add up
     - precision: matrix products in bfloat16, the parts that need it in float32
     - dropout: masks from a quick generator (CPU)
@@ -49,6 +51,8 @@ class FastEngine(Engine):
         self.encoder, self.features = None, {}
         if only_head_trains(model):
             self.encoder, model, split = model, Head(model), extract(model, split, device, dtype)
+            if self.batches == LIKE_LENGTH:
+                self.batches = "padded"  # only when the encoder reads them; features are all of one length
         super().__init__(model, split, device, seed)
 
         self.subsets = [SubsetParameter(each) for each in self.parameters if entries_of(each) is not None]
@@ -70,6 +74,11 @@ class FastEngine(Engine):
             if self.used_rows:
                 stack.enter_context(self.used_rows)
             yield
+
+    def cut(self, order: torch.Tensor, batch_size: int, random: torch.Generator) -> Sequence[torch.Tensor]:
+        if self.batches == LIKE_LENGTH:
+            return cut_by_length(order, self.split.lengths, batch_size, random)
+        return super().cut(order, batch_size, random)
 
     def backward(self, rows: torch.Tensor) -> torch.Tensor:
         loss = torch.zeros((), device=self.device)

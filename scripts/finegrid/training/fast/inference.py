@@ -4,16 +4,18 @@ import numpy as np
 import torch
 
 from finegrid.data.tokens import Split
+from finegrid.records import Form
 from finegrid.training.fast import bert, unpadded
 from finegrid.training.fast.features import Features
+from finegrid.training.fast.like_length import LIKE_LENGTH
 from finegrid.training.fast.micro_batches import micro_batches
 from finegrid.training.fast.precision import autocast, keep_float32
 from finegrid.training.inputs import batches_of, padded_inputs
 
 
-def prepare_for_device(model: torch.nn.Module, device: str) -> str:
-    """Move a model to the device that it runs on; return the form of its batches, "unpadded" or "padded"."""
-    if device == "cpu" and model.config.model_type in unpadded.MODEL_TYPES and not model.config.is_decoder:
+def prepare_for_device(model: torch.nn.Module, device: str) -> Form:
+    """Move a model to the device that it runs on; return the form of its batches."""
+    if device == "cpu" and unpadded.fits(model):
         unpadded.use_unpadded(model)
     model.to(device)
     # With 8 significant bits, different logits would tie, and a tie always goes to the same class.
@@ -22,7 +24,9 @@ def prepare_for_device(model: torch.nn.Module, device: str) -> str:
             keep_float32(module, device)
     if getattr(model.base_model, "pooler", None) is not None:
         keep_float32(model.base_model.pooler, device)
-    return "unpadded" if unpadded.in_use(model) else "padded"
+    if unpadded.in_use(model):
+        return "unpadded"
+    return LIKE_LENGTH if device == "cpu" else "padded"
 
 
 @torch.inference_mode()
@@ -63,5 +67,5 @@ def model_inputs(model, split: Split | Features, rows: torch.Tensor, device: str
     if isinstance(split, Features):
         return rows, {"vectors": split.vectors[rows].to(device)}
     if unpadded.in_use(model):
-        return unpadded.concatenate(split, rows, model.config.num_attention_heads)
+        return unpadded.inputs_of(model, split, rows)
     return rows, padded_inputs(model, split, rows, device)
