@@ -39,12 +39,12 @@ from finegrid.training.product_rate import product_rate
 REPOSITORY = Path(__file__).resolve().parent.parent
 OUTPUT = "benchmarks/results"
 WORKLOADS = {
-    "config/config.yaml": "the default: IMDb, 64 tokens, BERT-tiny",
     "benchmarks/mrpc.yaml": "MRPC, BERT-tiny",
     "benchmarks/imdb512.yaml": "IMDb, 512 tokens, BERT-tiny",
     "benchmarks/distilbert.yaml": "IMDb, 512 tokens, DistilBERT",
     "benchmarks/roberta.yaml": "IMDb, 512 tokens, RoBERTa",
     "benchmarks/minilm.yaml": "IMDb, 128 tokens, MiniLM-L6",
+    "config/config.yaml": "the default: IMDb, 64 tokens, BERT-tiny",
 }
 CORES = len(os.sched_getaffinity(0))
 
@@ -149,10 +149,9 @@ def run_trainer(path: str, config: Config, folder: Path) -> tuple[Run, set[str]]
     base_model = folder / "results" / config.run / "base_model" / model
     command = [sys.executable, REPOSITORY / "benchmarks" / "trainer.py", path, "--base-model", base_model]
     command += ["--scratch", folder / "scratch"]
-    commands = [[*command, "--part", part, CORES] for part in range(CORES)]
     started = time.perf_counter()
     with ThreadPoolExecutor(CORES) as pool:
-        outputs = list(pool.map(lambda command: run(f"{path}: Trainer", command, REPOSITORY), commands))
+        outputs = list(pool.map(lambda _: run(f"{path}: Trainer", command, REPOSITORY), range(CORES)))
     seconds = time.perf_counter() - started
     parts = [json.loads(output.splitlines()[-1]) for output in outputs]
     cells = [cell for part in parts for cell in part["cells"]]

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Train the cells of a configuration by transformers' Trainer, one after another, in one process with one thread.
 
+Processes that have a scratch folder in common share the cells: each takes the next one that no other has taken.
+
 It is set up as quickly as we know: texts padded to the longest of a batch, texts of similar length together, bfloat16
 where the processor multiplies it, a fused optimiser, evaluation in large batches, no logs, checkpoints or progress
 bars, and torch set up as finegrid's cells do. On a processor, attention with dropout is quicker "eager" than by "sdpa".
@@ -10,6 +12,8 @@ bars, and torch set up as finegrid's cells do. On a processor, attention with dr
 import argparse
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from datasets import Dataset
@@ -39,8 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="configuration with one task and one model")
     parser.add_argument("--base-model", required=True, help="folder that base_model.py made")
-    parser.add_argument("--scratch", required=True, help="folder for what Trainer writes")
-    parser.add_argument("--part", type=int, nargs=2, default=[0, 1], help="first cell, and the step to the next one")
+    parser.add_argument("--scratch", required=True, help="folder for what Trainer writes, and which cells are taken")
     arguments = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -52,9 +55,19 @@ def main() -> None:
     splits, _ = load_splits(task, config.mirror)
     data = {name: tokenise(splits[name].rows, task, tokenizer) for name in ("train", "validation")}
     cells = [cell for plan in plans(config) for cell in plan.cells()]
-    first, step = arguments.part
-    results = [train(cell, data, tokenizer, arguments) for cell in cells[first::step]]
+    results = [train(cell, data, tokenizer, arguments) for cell in untaken(cells, Path(arguments.scratch, "taken"))]
     print(json.dumps({"cells": results, "peak_memory_bytes": environment.peak_memory_bytes("cpu")}))
+
+
+def untaken(cells: list[Cell], folder: Path) -> Iterator[Cell]:
+    """Take cells one by one, as long as there are any that no other process has taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, cell in enumerate(cells):
+        try:
+            (folder / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield cell
 
 
 def tokenise(rows, task: Task, tokenizer) -> Dataset:
