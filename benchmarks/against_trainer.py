@@ -23,6 +23,7 @@ from pathlib import Path
 
 from measurements import Machine, Measurements, Run, Turn, Workload, full_table, page, update_documentation
 from random_models import make_models
+from transformers.utils import logging
 from useful_work import count_work
 
 from finegrid import errors
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each (default: %(default)s)")
     parser.add_argument("--output", default=OUTPUT, help="folder (default: %(default)s)")
     arguments = parser.parse_args()
+    logging.disable_progress_bar()
     results = Path(arguments.output, "against_trainer.json")
     measured = earlier_results(results)
     for path in arguments.configs:
