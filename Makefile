@@ -50,7 +50,7 @@ format: $(VENV)/installed-test
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
-# Nearly an hour on two cores.
+# About an hour on two cores. The last one writes benchmarks/results/, the README's table of speed and that of docs/speed.md.
 bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/graph.py
 	$(BIN)/python benchmarks/precision.py

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Time whole grids: finegrid by `snakemake --cores all` against loops of transformers' Trainer, see trainer.py.
 
-All train the same cells on the same data, from nothing prepared to the last validation score, in turns.
-Prints a Markdown table of medians and writes it, with everything measured, to the output folder.
+Both train the same cells on the same data, from nothing prepared to the last validation score, in turns. Run it in the
+repository's folder. Results are written after each turn: killed, it continues where it was, unless what it runs has
+changed. At the end the tables in README.md and docs/speed.md are those of the results.
 """
 
 import argparse
 import json
 import os
+import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -15,181 +18,165 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
-import tabulate
+from measurements import Machine, Measurements, Run, Turn, Workload, full_table, page, update_documentation
+from random_models import make_models
+from transformers.utils import logging
+from useful_work import count_work
 
-from finegrid.config.cell import plans
+from finegrid import errors
+from finegrid.code_hash import code_hash
 from finegrid.config.definition import Config
-from finegrid.config.modes import EVERYTHING
 from finegrid.config.resolve import read_configfile, resolve_config
-from finegrid.data.tokens import load_split
 from finegrid.errors import InputError
+from finegrid.files import fingerprint, write_json, write_text
 from finegrid.records import Metrics
+from finegrid.sealed import as_json, read_record
 from finegrid.training import environment
 from finegrid.training.product_rate import product_rate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-WORKLOADS = ["benchmarks/imdb128.yaml", "benchmarks/mrpc.yaml", "benchmarks/imdb512.yaml"]
+OUTPUT = "benchmarks/results"
+WORKLOADS = {
+    "benchmarks/mrpc.yaml": "MRPC, BERT-tiny",
+    "benchmarks/imdb512.yaml": "IMDb, 512 tokens, BERT-tiny",
+    "benchmarks/distilbert.yaml": "IMDb, 512 tokens, DistilBERT",
+    "benchmarks/roberta.yaml": "IMDb, 512 tokens, RoBERTa",
+    "benchmarks/minilm.yaml": "IMDb, 128 tokens, MiniLM-L6",
+    "config/config.yaml": "the default: IMDb, 64 tokens, BERT-tiny",
+}
 CORES = len(os.sched_getaffinity(0))
-# BERT-tiny: weights of its two layers; hidden size times layers.
-WEIGHTS, ATTENTION = 2 * (4 * 128 * 128 + 2 * 128 * 512), 128 * 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("configs", nargs="*", default=WORKLOADS, help=f"default: {' '.join(WORKLOADS)}")
+    parser.add_argument("configs", nargs="*", default=list(WORKLOADS), help=f"default: {' '.join(WORKLOADS)}")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each (default: %(default)s)")
-    parser.add_argument("--output", default="results/benchmarks", help="folder (default: %(default)s)")
+    parser.add_argument("--output", default=OUTPUT, help="folder (default: %(default)s)")
     arguments = parser.parse_args()
-    rate = CORES * product_rate()
-    workloads = []
+    logging.disable_progress_bar()
+    results = Path(arguments.output, "against_trainer.json")
+    measured = earlier_results(results)
     for path in arguments.configs:
+        given = read_configfile(path)
+        make_models(given)
         try:
-            config = resolve_config(read_configfile(REPOSITORY / path), path)
+            config = resolve_config(given, path)
         except InputError as error:  # there is no mirror
             print(f"SKIPPED {error}", flush=True)
             continue
-        workloads.append({"config": path, **time_workload(path, config, arguments.repeats, rate)})
-
-    result = {
-        "cores": CORES,
-        "product_rate_flops": rate,
-        "dtype": str(environment.choose_dtype("cpu")),
-        "workloads": workloads,
-    }
-    table = markdown(result)
-    print(table)
-    output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "against_trainer.json").write_text(json.dumps(result, indent=1) + "\n")
-    (output / "against_trainer.md").write_text(table + "\n")
+        for workload in measure(path, config, measured, arguments.repeats):
+            measured = measured.replaced(workload)
+            write_json(results, as_json(measured))
+    if not measured.workloads:
+        raise InputError("nothing was measured")
+    print(full_table(measured))
+    write_text(results.with_suffix(".md"), page(measured))
+    if arguments.output == OUTPUT:
+        update_documentation(measured, REPOSITORY)
 
 
-def time_workload(path: str, config: Config, repeats: int, rate: float) -> dict:
-    """Run the contenders in turns; return for each the medians and all that was measured."""
-    runs = {"finegrid": [], "Trainer, plain": [], "Trainer, best": []}
-    for repeat in range(repeats):
-        for name, run in runs.items():
-            with tempfile.TemporaryDirectory() as folder:
-                if name == "finegrid":
-                    run.append(run_finegrid(path, config, folder))
-                    work = useful_work(config, folder)
-                else:
-                    run.append(run_trainer(path, name.split()[1], folder))
-            print(f"{path}, run {repeat + 1} of {repeats}, {name}: {run[-1]['seconds']:.1f} s", flush=True)
-    result = {}
-    for name, run in runs.items():
-        seconds = statistics.median(measured["seconds"] for measured in run)
-        result[name] = {
-            "seconds": seconds,
-            "cells_per_hour": len(run[0]["accuracy"]) * 3600 / seconds,
-            "tokens_per_second": work["tokens"] / seconds,
-            "share_of_product_rate": work["flops"] / seconds / rate,
-            "peak_memory_bytes": max(measured["peak_memory_bytes"] for measured in run),
-            "accuracy": statistics.mean(run[0]["accuracy"].values()),
-            "runs": run,
-        }
-    return {"cells": len(runs["finegrid"][0]["accuracy"]), **work, "contenders": result}
+def earlier_results(path: Path) -> Measurements:
+    """Return what an earlier run measured, or nothing. Raises InputError if that was on another machine."""
+    machine = this_machine()
+    if not path.exists():
+        return Measurements(machine=machine)
+    earlier = read_record(Measurements, path)
+    if earlier.machine != machine:
+        raise InputError(f"{path}: measured with {earlier.machine}, this is {machine}; delete the file to start anew")
+    return earlier
 
 
-def run_finegrid(path: str, config: Config, folder: str) -> dict:
-    """Run a grid, up to its validation scores, in a fresh copy of the repository."""
-    names = ["config", "benchmarks", "models", "profiles", "scripts", "workflow", "Snakefile"]
-    for name in names:
+def this_machine() -> Machine:
+    """Describe this machine."""
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        processor = found[1] if found else processor
+    dtype = str(environment.choose_dtype("cpu")).removeprefix("torch.")
+    versions = {package: version(package) for package in ("torch", "transformers")}
+    return Machine(processor=processor, cores=CORES, dtype=dtype, **versions)
+
+
+def measure(path: str, config: Config, earlier: Measurements, repeats: int):
+    """Run the contenders in turns, as often as is missing; yield the workload after each turn."""
+    scripts = [(REPOSITORY / "benchmarks" / name).read_text() for name in ("trainer.py", "random_models.py")]
+    identity = fingerprint([code_hash("finetune"), as_json(config), *scripts])
+    known = [each for each in earlier.workloads if (each.config, each.identity) == (path, identity)]
+    turns = known[0].turns if known else ()
+    while len(turns) < repeats:
+        rate = product_rate()
+        with tempfile.TemporaryDirectory() as folder:
+            ours, cells = run_finegrid(path, config, Path(folder))
+            theirs, same_cells = run_trainer(path, config, Path(folder))
+            if cells != same_cells:
+                raise InputError(f"{path}: Trainer trained {sorted(same_cells)}, finegrid {sorted(cells)}")
+            work = count_work(config, Path(folder, "results", config.run))
+        turns = (*turns, Turn(product_rate=rate, finegrid=ours, Trainer=theirs))
+        seconds = f"finegrid {ours.seconds:.1f} s, Trainer {theirs.seconds:.1f} s"
+        print(f"{path}, run {len(turns)} of {repeats}: {seconds}", flush=True)
+        yield Workload(config=path, title=WORKLOADS.get(path, path), identity=identity, work=work, turns=turns)
+
+
+def run_finegrid(path: str, config: Config, folder: Path) -> tuple[Run, set[str]]:
+    """Run a grid, up to its validation scores, in a fresh copy of the repository; return its cells, too."""
+    for name in ("config", "benchmarks", "models", "profiles", "scripts", "workflow", "Snakefile"):
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy2
-        copy(REPOSITORY / name, Path(folder, name))
+        copy(REPOSITORY / name, folder / name)
+    for model in config.models.values():
+        if model.folder:
+            shutil.copytree(model.folder, folder / model.folder)
     command = [Path(sys.executable).parent / "snakemake", "--cores", "all", "--until", "finetune"]
     command += ["--configfile", path, "--config", f"mirror={Path(config.mirror).resolve()}"]
     started = time.perf_counter()
-    run(command, folder)
+    run(f"{path}: finegrid", command, folder)
     seconds = time.perf_counter() - started
     results = [Metrics.read(file) for file in sorted(Path(folder, "results").rglob("metrics.json"))]
-    return {
-        "seconds": seconds,
-        "accuracy": {each.cell.folder("").as_posix(): each.validation.last.score for each in results},
-        "peak_memory_bytes": max(each.cost.peak_memory_bytes for each in results),
-        "startup_seconds": [each.cost.startup_seconds for each in results],
-    }
+    if any(each.status != "ok" for each in results):
+        raise InputError(f"{path}: finegrid: a cell diverged")
+    measured = Run(
+        seconds=seconds,
+        training_seconds=sum(each.cost.training_seconds for each in results),
+        peak_memory_bytes=max(each.cost.peak_memory_bytes for each in results),
+        accuracy=statistics.mean(each.validation.last.scores["accuracy"] for each in results),
+    )
+    return measured, {each.cell.folder("").as_posix() for each in results}
 
 
-def run_trainer(path: str, kind: str, folder: str) -> dict:
-    """Run the cells of a grid by Trainer: plain in one process, at its best in one process per core."""
-    processes = CORES if kind == "best" else 1
-    script = REPOSITORY / "benchmarks" / "trainer.py"
-    commands = [
-        [sys.executable, script, path, kind, "--scratch", folder, "--part", part, processes]
-        for part in range(processes)
-    ]
+def run_trainer(path: str, config: Config, folder: Path) -> tuple[Run, set[str]]:
+    """Run the cells of a grid by Trainer, in one process per core, from the base model of finegrid's run."""
+    (model,) = config.models
+    base_model = folder / "results" / config.run / "base_model" / model
+    command = [sys.executable, REPOSITORY / "benchmarks" / "trainer.py", path, "--base-model", base_model]
+    command += ["--scratch", folder / "scratch"]
     started = time.perf_counter()
-    with ThreadPoolExecutor(processes) as pool:
-        outputs = [json.loads(output.splitlines()[-1]) for output in pool.map(lambda c: run(c, REPOSITORY), commands)]
+    with ThreadPoolExecutor(CORES) as pool:
+        outputs = list(pool.map(lambda _: run(f"{path}: Trainer", command, REPOSITORY), range(CORES)))
     seconds = time.perf_counter() - started
-    cells = [cell for output in outputs for cell in output["cells"]]
-    return {
-        "seconds": seconds,
-        "accuracy": {each["cell"]: each["accuracy"] for each in cells},
-        "peak_memory_bytes": max(output["peak_memory_bytes"] for output in outputs),
-        "cell_seconds": [each["seconds"] for each in cells],
-    }
+    parts = [json.loads(output.splitlines()[-1]) for output in outputs]
+    cells = [cell for part in parts for cell in part["cells"]]
+    measured = Run(
+        seconds=seconds,
+        training_seconds=sum(cell["training_seconds"] for cell in cells),
+        peak_memory_bytes=max(part["peak_memory_bytes"] for part in parts),
+        accuracy=statistics.mean(cell["accuracy"] for cell in cells),
+    )
+    return measured, {cell["cell"] for cell in cells}
 
 
-def run(command, folder) -> str:
-    """Run a command without network; return what it prints, or stop with what it says."""
+def run(what: str, command: list, folder: Path) -> str:
+    """Run a command without network; return what it prints. Raises InputError, after all it says, if it fails."""
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
     environ["PYTHONPATH"] = str(REPOSITORY / "scripts")
     done = subprocess.run(list(map(str, command)), cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(done.stdout + done.stderr)
+        print(done.stdout + done.stderr, file=sys.stderr, flush=True)
+        raise InputError(f"{what} failed with exit status {done.returncode}")
     return done.stdout
 
 
-def useful_work(config: Config, folder: str) -> dict:
-    """Count the tokens that a grid trains on, and the multiplications and additions that they need.
-
-    A product with a weight takes 2 per token and weight, attention 4 per pair of a text's tokens and hidden
-    unit, backward twice as much as forward; of frozen weights half of that, as they need no gradient. All tokens
-    count in both layers, though the last could do with the first of each text; nothing is counted for padding,
-    embeddings, validation or what a step does besides products.
-    """
-    tokens = flops = 0
-    for plan in plans(config):
-        split, _ = load_split(
-            Path(folder, "results", config.run, "data", config.tokenizer_of(plan.model.name), plan.task.name), "train"
-        )
-        lengths = split.lengths
-        passes = len(plan.cells()) * config.training.epochs
-        of_weights = 3 if plan.mode.train == tuple(EVERYTHING) else 2
-        tokens += passes * int(lengths.sum())
-        flops += passes * int((2 * of_weights * WEIGHTS * lengths + 3 * 4 * ATTENTION * lengths**2).sum())
-    return {"tokens": tokens, "flops": flops}
-
-
-def markdown(result: dict) -> str:
-    """Return the table of medians."""
-    rows = []
-    for workload in result["workloads"]:
-        ours = workload["contenders"]["finegrid"]["seconds"]
-        for name, measured in workload["contenders"].items():
-            rows.append(
-                {
-                    "grid": f"{workload['config']} ({workload['cells']} cells)",
-                    "by": name,
-                    "wall time [s]": f"{measured['seconds']:.1f}",
-                    "finegrid is quicker": f"{measured['seconds'] / ours:.1f} x",
-                    "cells/hour": f"{measured['cells_per_hour']:.0f}",
-                    "tokens/s": f"{measured['tokens_per_second']:,.0f}",
-                    "peak memory [GiB]": f"{measured['peak_memory_bytes'] / 2**30:.2f}",
-                    "of the product rate": f"{measured['share_of_product_rate']:.1%}",
-                    "mean validation accuracy": f"{measured['accuracy']:.3f}",
-                }
-            )
-    head = (
-        f"Medians; {result['cores']} cores, {result['product_rate_flops'] / 1e9:.0f} Gflop/s in {result['dtype']}.\n\n"
-    )
-    return head + tabulate.tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)
-
-
 if __name__ == "__main__":
-    main()
+    errors.run(main)
