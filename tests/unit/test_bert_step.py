@@ -1,5 +1,7 @@
 """BERT's step by hand against autograd: gradients, fifty steps, both kinds of kernels, every kind of mode."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from tiny_models import HEAD, load, mode_of, save_base_model, tiny_split, withou
 from finegrid.config.definition import Training
 from finegrid.config.modes import EVERYTHING
 from finegrid.training.fast import micro_batches
-from finegrid.training.fast.bert import BertEngine, compiled, fits, layers, predict, twins
+from finegrid.training.fast.bert import BertEngine, compiled, fits, layers, mask, predict, twins
 from finegrid.training.fast.bert import kernels as kernels_module
 from finegrid.training.fast.bert.batch import Source, lay_out
 from finegrid.training.fast.engine import FastEngine
@@ -112,6 +114,20 @@ def test_the_gradient_is_the_slope_of_the_loss_under_the_same_masks(base_model, 
         engine.flat.whole += sign * step
         ends.append(loss())
     assert (ends[0] - ends[1]) / 0.01 == pytest.approx(gradient.norm().item(), rel=0.01)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_masks_drop_their_share_independently(p):
+    """Neighbours, rows, and masks drawn one after another: correlations within five standard errors of 0."""
+    drawn, shape = mask.numbers(np.random.Generator(np.random.SFC64(1))), (1000, 512)
+    masks = [mask.draw_mask(drawn, p, shape).keeps.ravel().astype(np.float64) for _ in range(4)]
+    size = len(masks[0])
+    for one in masks:
+        assert abs(one.mean() - (1 - p)) < 5 * np.sqrt(p * (1 - p) / size)
+        for lag in (1, 2, 3, 16, 64, 128, 512, 1024, 65536):
+            assert abs(np.corrcoef(one[lag:], one[:-lag])[0, 1]) < 5 / np.sqrt(size - lag), lag
+    for one, other in itertools.combinations(masks, 2):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 5 / np.sqrt(size)
 
 
 def test_masks_change_from_step_to_step(base_model, kernels):

@@ -7,9 +7,9 @@ from tiny_models import tiny_model, tiny_split
 
 from finegrid.training.fast.bert import compiled, twins
 from finegrid.training.fast.bert.batch import Group
+from finegrid.training.fast.bert.mask import draw_mask, numbers
 from finegrid.training.fast.bert.norm import Norm
 from finegrid.training.fast.bert.rows import LazyRows
-from finegrid.training.fast.dropout import draw_mask
 from finegrid.training.fast.embedding import UsedRows
 from finegrid.training.optimiser import AdamW
 from finegrid.training.schedule import learning_rate_at
@@ -26,7 +26,7 @@ def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tor
 
 
 def mask_of(*shape: int):
-    return draw_mask(np.random.Generator(np.random.SFC64(1)), 0.3, shape)
+    return draw_mask(numbers(np.random.Generator(np.random.SFC64(1))), 0.3, shape)
 
 
 def assert_same(ours, theirs, dtype: torch.dtype) -> None:
@@ -124,3 +124,8 @@ def test_rows_that_do_their_steps_late_move_as_if_they_did_them_at_once():
     torch.testing.assert_close(rows.part, dense.part, rtol=0, atol=3e-6)
     for ours, theirs in ((rows.means, optimiser.means[0]), (rows.squares, optimiser.squares[0])):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-9)
+
+
+def test_masks_are_those_of_the_twin():
+    mask = mask_of(3, 5, 7)
+    torch.testing.assert_close(compiled.scaled(mask), twins.scaled(mask), rtol=0, atol=0)

@@ -22,14 +22,23 @@ class Mask(NamedTuple):
 
     def ones(self, dtype: torch.dtype) -> torch.Tensor:
         """Return 1 where an element is kept and 0 where it is dropped."""
-        # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
-        integer, one = ONE[dtype]
-        ones = np.multiply(self.bits >= self.dropped, integer(one), dtype=integer)
-        return torch.from_numpy(ones).view(dtype)
+        return ones(self.bits >= self.dropped, dtype)
 
     def scaled(self) -> torch.Tensor:
         """Return what each element is multiplied by, float32."""
-        return torch.from_numpy(np.multiply(self.bits >= self.dropped, np.float32(self.kept), dtype=np.float32))
+        return scaled(self.bits >= self.dropped, self.kept)
+
+
+def ones(keeps: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    """Turn truth values into 1 and 0."""
+    # numpy has no bfloat16 and torch compares 16-bit numbers slowly, so the ones are made from their bits.
+    integer, one = ONE[dtype]
+    return torch.from_numpy(np.multiply(keeps, integer(one), dtype=integer)).view(dtype)
+
+
+def scaled(keeps: np.ndarray, kept: float) -> torch.Tensor:
+    """Turn truth values into `kept` and 0, float32."""
+    return torch.from_numpy(np.multiply(keeps, np.float32(kept), dtype=np.float32))
 
 
 def draw_mask(random: np.random.Generator, p: float, shape: tuple[int, ...]) -> Mask:

@@ -1,5 +1,5 @@
-// The elementwise parts of BERT's step, a pass over memory each, for one thread. compiled.py calls them; twins.py says
-// what they compute. States are float; `real` is the type of matrix products: float, or bfloat16 as uint16_t.
+// The elementwise parts of BERT's step, for one thread. compiled.py calls them; twins.py says what they compute. States
+// are float; `real` is the type of matrix products: float, or bfloat16 as uint16_t.
 #ifndef real
 
 #include <math.h>
@@ -16,7 +16,7 @@
 
 #define MOST 1024  // places of a text, whose longest may have 512 tokens
 #define LANES 16
-#define VERSION 2
+#define VERSION 3
 int version(void) { return VERSION; }
 
 INLINE float from_bfloat16(uint16_t x) {
@@ -85,10 +85,7 @@ KERNEL void catch_up(const int64_t *rows, int count, int width, float *values, f
                 }
             }
             float rest1 = powf(beta1, step + 1 - s), rest2 = powf(beta2, step + 1 - s);
-            for (int l = 0; l < LANES; l++) {
-                m[l] *= rest1;
-                v[l] *= rest2;
-            }
+            for (int l = 0; l < LANES; l++) m[l] *= rest1, v[l] *= rest2;
             memcpy(values + o, x, size);
             memcpy(means + o, m, size);
             memcpy(squares + o, v, size);
@@ -114,6 +111,18 @@ KERNEL void update_rows(const int64_t *rows, int count, int width, float *values
     }
 }
 
+// mask.py says what this is: whether dropout keeps the element at a place.
+INLINE int keeps(uint32_t place, uint32_t low, uint32_t high, uint32_t dropped) {
+    uint32_t x = place * 0x9e3779b1u + low;
+    x = ((x ^ x >> 16) * 0x7feb352du) ^ high;
+    x = (x ^ x >> 15) * 0x846ca68bu;
+    return (x ^ x >> 16) >= dropped;
+}
+
+KERNEL void fill_mask(float *mask, int size, uint32_t low, uint32_t high, uint32_t dropped, float kept) {
+    for (int i = 0; i < size; i++) mask[i] = keeps(i, low, high, dropped) ? kept : 0.0f;
+}
+
 #define NAME_(name, suffix) name##_##suffix
 #define NAME(name, suffix) NAME_(name, suffix)
 
@@ -134,21 +143,20 @@ KERNEL void update_rows(const int64_t *rows, int count, int width, float *values
 
 #else
 
-// sum = states + dropout(more); result = its layer normalisation, also as `low`. All [rows, width]; mean and scale [rows].
-// An element is dropped if its random bits are below `dropped`, and otherwise multiplied by `kept`; bits may be null.
-KERNEL void OF(add_and_norm)(const float *states, const real *more, const uint16_t *bits, uint32_t dropped, float kept,
-                             const float *gain, const float *bias, float epsilon, int rows, int width,
-                             float *sum, float *mean, float *scale, float *result, real *low) {
+// sum = states + dropout(more); result = its layer normalisation, also `rounded`. All [rows, width]; mean and scale [rows].
+// What dropout does not drop is multiplied by `kept`; with `dropped` 0 there is none.
+KERNEL void OF(add_and_norm)(const float *states, const real *more, uint32_t low, uint32_t high, uint32_t dropped,
+                             float kept, const float *gain, const float *bias, float epsilon, int rows, int width,
+                             float *sum, float *mean, float *scale, float *result, real *rounded) {
     for (int i = 0; i < rows; i++) {
         size_t o = (size_t)i * width;
         const float *x = states + o;
         const real *y = more + o;
         float *s = sum + o, *z = result + o, total = 0, squares = 0;
-        real *l = low + o;
-        if (bits) {
-            const uint16_t *b = bits + o;
-            for (int j = 0; j < width; j++) s[j] = x[j] + UP(y[j]) * (b[j] >= dropped ? kept : 0.0f);
-        } else
+        real *l = rounded + o;
+        if (dropped)
+            for (int j = 0; j < width; j++) s[j] = x[j] + UP(y[j]) * (keeps(o + j, low, high, dropped) ? kept : 0.0f);
+        else
             for (int j = 0; j < width; j++) s[j] = x[j] + UP(y[j]);
         for (int j = 0; j < width; j++) total += s[j];
         float m = total / width;
@@ -167,9 +175,9 @@ KERNEL void OF(add_and_norm)(const float *states, const real *more, const uint16
 // The way back: `gradient` + `extra` (may be null) is that of the result. Writes those of the states and of `more`, and
 // adds those of gain and bias, and of the bias that was last added to `more`, each [width], where they are not null.
 KERNEL void OF(add_and_norm_backward)(const float *gradient, const real *extra, const float *sum, const float *mean,
-                                      const float *scale, const float *gain, const uint16_t *bits, uint32_t dropped,
-                                      float kept, int rows, int width, float *of_states, real *of_more, float *of_gain,
-                                      float *of_bias, float *of_last) {
+                                      const float *scale, const float *gain, uint32_t low, uint32_t high,
+                                      uint32_t dropped, float kept, int rows, int width, float *of_states,
+                                      real *of_more, float *of_gain, float *of_bias, float *of_last) {
     for (int i = 0; i < rows; i++) {
         size_t o = (size_t)i * width;
         const float *g = gradient + o, *s = sum + o;
@@ -191,10 +199,9 @@ KERNEL void OF(add_and_norm_backward)(const float *gradient, const real *extra, 
         along *= r * r / width;
         total /= width;
         for (int j = 0; j < width; j++) x[j] = r * (x[j] * gain[j] - total - (s[j] - m) * along);
-        if (bits) {
-            const uint16_t *b = bits + o;
-            for (int j = 0; j < width; j++) y[j] = DOWN(x[j] * (b[j] >= dropped ? kept : 0.0f));
-        } else
+        if (dropped)
+            for (int j = 0; j < width; j++) y[j] = DOWN(x[j] * (keeps(o + j, low, high, dropped) ? kept : 0.0f));
+        else
             for (int j = 0; j < width; j++) y[j] = DOWN(x[j]);
         if (of_last)
             for (int j = 0; j < width; j++) of_last[j] += UP(y[j]);
@@ -233,9 +240,9 @@ KERNEL void OF(gelu_backward)(real *gradient, const real *slope, int rows, int w
 }
 
 // scores [texts x heads, length, length] become softmax weights over the first lengths[text] keys; the rows of padding
-// become 0. `kept` has the weights that dropout keeps, without its scale; with bits null it is left alone.
-KERNEL void OF(softmax)(real *scores, real *kept, const uint16_t *bits, uint32_t dropped, const int64_t *lengths,
-                        int texts, int heads, int length) {
+// become 0. `kept` has the weights that dropout keeps, without its scale; with `dropped` 0 it is left alone.
+KERNEL void OF(softmax)(real *scores, real *kept, uint32_t low, uint32_t high, uint32_t dropped,
+                        const int64_t *lengths, int texts, int heads, int length) {
     for (int matrix = 0; matrix < texts * heads; matrix++) {
         int real_length = lengths[matrix / heads];
         for (int i = 0; i < length; i++) {
@@ -243,7 +250,7 @@ KERNEL void OF(softmax)(real *scores, real *kept, const uint16_t *bits, uint32_t
             real *x = scores + o, *k = kept + o;
             if (i >= real_length) {
                 memset(x, 0, length * sizeof(real));
-                if (bits) memset(k, 0, length * sizeof(real));
+                if (dropped) memset(k, 0, length * sizeof(real));
                 continue;
             }
             float v[MOST + LANES], tops[LANES], top = -INFINITY, total = 0;
@@ -259,16 +266,14 @@ KERNEL void OF(softmax)(real *scores, real *kept, const uint16_t *bits, uint32_t
             for (int j = 0; j < length; j++) total += v[j];
             total = 1.0f / total;
             for (int j = 0; j < length; j++) x[j] = DOWN(v[j] * total);
-            if (bits) {
-                const uint16_t *b = bits + o;
-                for (int j = 0; j < length; j++) k[j] = b[j] >= dropped ? x[j] : 0;
-            }
+            if (dropped)
+                for (int j = 0; j < length; j++) k[j] = keeps(o + j, low, high, dropped) ? x[j] : 0;
         }
     }
 }
 
 // The way back: `gradient` of the kept weights becomes that of the scores.
-KERNEL void OF(softmax_backward)(real *gradient, const real *weights, const uint16_t *bits, uint32_t dropped,
+KERNEL void OF(softmax_backward)(real *gradient, const real *weights, uint32_t low, uint32_t high, uint32_t dropped,
                                  const int64_t *lengths, int texts, int heads, int length) {
     for (int matrix = 0; matrix < texts * heads; matrix++) {
         int real_length = lengths[matrix / heads];
@@ -281,10 +286,9 @@ KERNEL void OF(softmax_backward)(real *gradient, const real *weights, const uint
                 continue;
             }
             float v[MOST], total = 0;
-            if (bits) {
-                const uint16_t *b = bits + o;
-                for (int j = 0; j < length; j++) v[j] = b[j] >= dropped ? UP(g[j]) : 0.0f;
-            } else
+            if (dropped)
+                for (int j = 0; j < length; j++) v[j] = keeps(o + j, low, high, dropped) ? UP(g[j]) : 0.0f;
+            else
                 for (int j = 0; j < length; j++) v[j] = UP(g[j]);
             for (int j = 0; j < length; j++) total += v[j] * UP(w[j]);
             for (int j = 0; j < length; j++) g[j] = DOWN(UP(w[j]) * (v[j] - total));

@@ -9,23 +9,27 @@ import numpy as np
 import torch
 
 from finegrid.training.fast.bert.batch import Group
+from finegrid.training.fast.bert.mask import Mask
 from finegrid.training.fast.bert.norm import Norm
-from finegrid.training.fast.dropout import Mask
 from finegrid.training.optimiser import BETAS, EPSILON
 
-VERSION = 2  # of _kernels.c; a library of another one, from before an update, is not used
+VERSION = 3  # of _kernels.c; a library of another one, from before an update, is not used
 SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+MASK = [c_uint32] * 3
 ARGUMENTS = {
-    "add_and_norm": [c_void_p] * 3 + [c_uint32, c_float] + [c_void_p] * 2 + [c_float, c_int, c_int] + [c_void_p] * 5,
-    "add_and_norm_backward": [c_void_p] * 7 + [c_uint32, c_float, c_int, c_int] + [c_void_p] * 5,
+    "add_and_norm": [c_void_p] * 2 + MASK + [c_float] + [c_void_p] * 2 + [c_float, c_int, c_int] + [c_void_p] * 5,
+    "add_and_norm_backward": [c_void_p] * 6 + MASK + [c_float, c_int, c_int] + [c_void_p] * 5,
     "gelu": [c_void_p, c_void_p, c_size_t],
     "gelu_backward": [c_void_p, c_void_p, c_int, c_int, c_void_p],
-    "softmax": [c_void_p] * 3 + [c_uint32, c_void_p, c_int, c_int, c_int],
-    "softmax_backward": [c_void_p] * 3 + [c_uint32, c_void_p, c_int, c_int, c_int],
+    "softmax": [c_void_p] * 2 + MASK + [c_void_p, c_int, c_int, c_int],
+    "softmax_backward": [c_void_p] * 2 + MASK + [c_void_p, c_int, c_int, c_int],
 }
-
 ADAMW = [c_void_p, c_int, c_int, *[c_void_p] * 4, c_int, *[c_void_p] * 2, *[c_float] * 3]
-OF_ROWS = {"catch_up": ADAMW, "update_rows": [*ADAMW, c_void_p, c_float]}
+OF_FLOATS = {
+    "catch_up": ADAMW,
+    "update_rows": [*ADAMW, c_void_p, c_float],
+    "fill_mask": [c_void_p, c_int, *MASK, c_float],
+}
 
 
 def load() -> ctypes.CDLL | None:
@@ -44,9 +48,9 @@ FUNCTIONS = {
     for name in (ARGUMENTS if LIBRARY else ())
     for dtype, suffix in SUFFIX.items()
 }
-FUNCTIONS |= {name: getattr(LIBRARY, name) for name in (OF_ROWS if LIBRARY else ())}
+FUNCTIONS |= {name: getattr(LIBRARY, name) for name in (OF_FLOATS if LIBRARY else ())}
 for key, function in FUNCTIONS.items():
-    function.argtypes, function.restype = OF_ROWS[key] if key in OF_ROWS else ARGUMENTS[key[0]], None
+    function.argtypes, function.restype = OF_FLOATS[key] if key in OF_FLOATS else ARGUMENTS[key[0]], None
 
 
 def address(tensor: torch.Tensor | None) -> int | None:
@@ -54,9 +58,16 @@ def address(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def dropout(mask: Mask | None) -> tuple[int | None, int, float]:
-    """Return the address of a mask's bits, the number below which they drop an element, and what the others get."""
-    return (None, 0, 1.0) if mask is None else (mask.bits.ctypes.data, mask.dropped, mask.kept)
+def dropout(mask: Mask | None) -> tuple[int, int, int, float]:
+    """Return both numbers of a mask, the one below which elements are dropped, and what the others get."""
+    return (0, 0, 0, 1.0) if mask is None else mask[1:]
+
+
+def scaled(mask: Mask) -> torch.Tensor:
+    """Return what a mask multiplies each element by, float32."""
+    result = torch.empty(mask.shape)
+    FUNCTIONS["fill_mask"](address(result), result.numel(), *dropout(mask))
+    return result
 
 
 def add_and_norm(states: torch.Tensor, more: torch.Tensor, norm: Norm, mask: Mask | None) -> tuple:
@@ -102,7 +113,7 @@ def gelu_backward(gradient: torch.Tensor, saved: torch.Tensor, of_last: torch.Te
 def softmax(scores: torch.Tensor, group: Group, mask: Mask | None) -> tuple[torch.Tensor, tuple]:
     """Turn scores into weights, in their place."""
     kept = scores if mask is None else torch.empty_like(scores)
-    FUNCTIONS["softmax", scores.dtype](address(scores), address(kept), *dropout(mask)[:2], *lengths(group, scores))
+    FUNCTIONS["softmax", scores.dtype](address(scores), address(kept), *dropout(mask)[:3], *lengths(group, scores))
     return kept, (scores, mask)
 
 
@@ -110,7 +121,7 @@ def softmax_backward(gradient: torch.Tensor, group: Group, saved: tuple) -> torc
     """Turn the gradient of the kept weights into that of the scores, in its place."""
     weights, mask = saved
     FUNCTIONS["softmax_backward", gradient.dtype](
-        address(gradient), address(weights), *dropout(mask)[:2], *lengths(group, weights)
+        address(gradient), address(weights), *dropout(mask)[:3], *lengths(group, weights)
     )
     return gradient
 

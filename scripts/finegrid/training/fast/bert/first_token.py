@@ -8,7 +8,7 @@ Wv (sum of p x) + bv (sum of p). That leaves products with x itself: for each te
 import torch
 
 from finegrid.training.fast.bert.batch import Batch
-from finegrid.training.fast.bert.layers import Draw, Heads, Linear
+from finegrid.training.fast.bert.layers import Draw, Heads, Linear, scaled
 
 
 def attend(heads: Heads, linears: tuple[Linear, ...], states: torch.Tensor, batch: Batch, draw: Draw) -> tuple:
@@ -27,28 +27,27 @@ def attend(heads: Heads, linears: tuple[Linear, ...], states: torch.Tensor, batc
     if batch.padding is not None:
         scores.masked_fill_(batch.padding, float("-inf"))
     weights = torch._softmax(scores, -1, False)
-    mask = draw(weights.shape)
-    scaled = mask and mask.scaled()
-    kept = weights if mask is None else weights * scaled
+    of_dropout = scaled(draw(weights.shape))
+    kept = weights if of_dropout is None else weights * of_dropout
     mixed = torch.bmm(kept, padded)  # [texts, heads, hidden size]
     total = kept.sum(-1, keepdim=True)
     context = torch.bmm(mixed.transpose(0, 1), by_head(of_value.weight, heads).mT).transpose(0, 1)
     context = torch.addcmul(context, total, of_value.bias.view(heads.count, heads.size)).reshape(texts, width)
-    return context, (first, query, probe, padded, weights, scaled, kept, mixed, total)
+    return context, (first, query, probe, padded, weights, of_dropout, kept, mixed, total)
 
 
 def backward(heads: Heads, linears: tuple[Linear, ...], gradient: torch.Tensor, batch: Batch, saved: tuple) -> tuple:
     """Return the gradients of the states, but for those of the first tokens as queries, and of these."""
     of_query, of_key, of_value = linears
-    first, query, probe, padded, weights, scaled, kept, mixed, total = saved
+    first, query, probe, padded, weights, of_dropout, kept, mixed, total = saved
     texts, width = gradient.shape
     gradient = gradient.view(texts, heads.count, heads.size)
     by_heads = gradient.transpose(0, 1)  # [heads, texts, head size]
     of_mixed = torch.bmm(by_heads, by_head(of_value.weight, heads)).transpose(0, 1)  # [texts, heads, hidden size]
     of_total = (gradient * of_value.bias.view(heads.count, heads.size)).sum(-1, keepdim=True)
     of_kept = torch.bmm(of_mixed, padded.mT) + of_total
-    if scaled is not None:
-        of_kept *= scaled
+    if of_dropout is not None:
+        of_kept *= of_dropout
     of_scores = torch._softmax_backward_data(of_kept, weights, -1, torch.float32)
     of_probe = torch.bmm(of_scores, padded).transpose(0, 1)  # [heads, texts, hidden size]
     query_gradient = torch.bmm(of_probe, by_head(of_key.weight, heads).mT).transpose(0, 1).reshape(texts, width)

@@ -11,10 +11,15 @@ import torch
 
 from finegrid.training.fast.bert.batch import Batch
 from finegrid.training.fast.bert.kernels import chosen as kernels
+from finegrid.training.fast.bert.mask import Mask
 from finegrid.training.fast.bert.norm import Norm
-from finegrid.training.fast.dropout import Mask
 
 Draw = Callable[[tuple[int, ...]], Mask | None]  # a mask of dropout by its shape; None: nothing is dropped
+
+
+def scaled(mask: Mask | None) -> torch.Tensor | None:
+    """Return what a mask multiplies each element by, float32."""
+    return mask and kernels.scaled(mask)
 
 
 class Linear(NamedTuple):

@@ -1,5 +1,7 @@
 """A BERT classifier as its parts, from the texts of a batch to logits and back."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -14,9 +16,10 @@ from finegrid.training.fast.bert.layers import (
     Product,
     after_attention,
     after_attention_backward,
+    scaled,
 )
+from finegrid.training.fast.bert.mask import Mask, draw_mask, numbers
 from finegrid.training.fast.bert.norm import Norm
-from finegrid.training.fast.dropout import Mask, draw_mask
 
 
 class Classifier:
@@ -94,14 +97,14 @@ class Classifier:
 
         Without a random generator nothing is dropped, and layers keep nothing for `backward`, as for predictions.
         """
-        hidden, attention, head = (masks(random, p) for p in self.dropout)
+        drawn = numbers(random) if random else None
+        hidden, attention, head = (masks(drawn, p) for p in self.dropout)
         words += self.positions[0].index_select(0, batch.positions)
         words += self.types[0].index_select(0, batch.types)
         states, of_norm = self.norm.forward(words)
-        mask = hidden(states.shape)
-        scaled = mask and mask.scaled()
-        if mask is not None:
-            states *= scaled
+        of_dropout = scaled(hidden(states.shape))
+        if of_dropout is not None:
+            states *= of_dropout
         low, saved = states.to(self.dtype), []
         for query_key_value, layer in zip(self.query_key_value, self.layers, strict=True):
             inputs = low
@@ -112,10 +115,9 @@ class Classifier:
         context, of_attention = first_token.attend(self.heads, self.last_attention, states, batch, attention)
         first, _, of_rest = after_attention(self.last, context, of_attention[0], hidden)
         pooled = self.pooler(first).tanh_()
-        head_mask = head(pooled.shape)
-        of_dropout = head_mask and head_mask.scaled()
-        vectors = pooled if head_mask is None else pooled * of_dropout
-        of_embeddings, of_head = (of_norm, scaled), (first, pooled, of_dropout, vectors)
+        of_last_dropout = scaled(head(pooled.shape))
+        vectors = pooled if of_last_dropout is None else pooled * of_last_dropout
+        of_embeddings, of_head = (of_norm, of_dropout), (first, pooled, of_last_dropout, vectors)
         return self.classifier(vectors), (of_embeddings, saved, of_attention, of_rest, of_head)
 
     def backward(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor | None:
@@ -149,9 +151,9 @@ class Classifier:
         adapted.backward(self.adapted)
 
     def _backward_embeddings(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor:
-        of_norm, scaled = saved
-        if scaled is not None:
-            gradient *= scaled
+        of_norm, of_dropout = saved
+        if of_dropout is not None:
+            gradient *= of_dropout
         gradient = self.norm.backward(gradient, of_norm)
         for of_rows, rows in ((self.positions[1], batch.positions), (self.types[1], batch.types)):
             if of_rows is not None:
@@ -164,10 +166,10 @@ def trains(module: torch.nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def masks(random: np.random.Generator | None, p: float) -> Draw:
-    """Return a function that draws masks of dropout by their shape; None without a generator."""
+def masks(drawn: Iterator[int] | None, p: float) -> Draw:
+    """Return a function that draws masks of dropout by their shape, from `numbers`; None without these."""
 
     def draw(shape: tuple[int, ...]) -> Mask | None:
-        return draw_mask(random, p, shape) if random and p else None
+        return draw_mask(drawn, p, shape) if drawn and p else None
 
     return draw

@@ -3,10 +3,15 @@
 import torch
 
 from finegrid.training.fast.bert.batch import Group
+from finegrid.training.fast.bert.mask import Mask
 from finegrid.training.fast.bert.norm import Norm
-from finegrid.training.fast.dropout import Mask
 
 aten = torch.ops.aten
+
+
+def scaled(mask: Mask) -> torch.Tensor:
+    """Return what a mask multiplies each element by, float32."""
+    return mask.scaled()
 
 
 def add_and_norm(states: torch.Tensor, more: torch.Tensor, norm: Norm, mask: Mask | None) -> tuple:

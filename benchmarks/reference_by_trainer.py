@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Train chosen settings of the reference once more by transformers' Trainer, in float32, to the end.
+
+Trainer starts from the same encoder and head as the cell of finegrid, and reads the same rows in the same batches and
+order. What differs are the masks of dropout and, where finegrid multiplies in bfloat16, the precision. Both accuracies
+on the test split, and finegrid's standard deviation over seeds, are written as JSON and printed. A setting that is
+there already is not trained again. Needs the run's prepared data: run it after `make reference`. It takes hours.
+"""
+
+import argparse
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import tabulate
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainingArguments
+from transformers.utils import logging
+
+from finegrid import errors
+from finegrid.config.cell import Cell
+from finegrid.data.tokens import Split, collate, load_split
+from finegrid.errors import InputError
+from finegrid.evaluation.comparison import Comparison, ModeComparison
+from finegrid.files import write_json
+from finegrid.modeling.classifier import load_classifier
+from finegrid.modeling.trainable import apply_mode
+from finegrid.sealed import Result, as_json, read_record
+
+MODES = ("full", "bitfit-head")
+EVALUATED_AT_ONCE = 64  # texts
+
+
+class Trained(Result):
+    """One setting, trained by Trainer and by finegrid with the same seed."""
+
+    cell: Cell
+    trainer: float  # accuracy on the test split
+    finegrid: float
+    finegrid_mean: float  # over all seeds that are tested, as the next one
+    finegrid_sd: float
+    seconds: float  # of Trainer's training
+
+
+class AllTrained(Result):
+    """reference_by_trainer.json."""
+
+    settings: tuple[Trained, ...] = ()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--comparison", default="results/reference/comparison.json", help="default: %(default)s")
+    parser.add_argument("--run", default="results/imdb-bundled", help="folder of the run (default: %(default)s)")
+    parser.add_argument("--output", default="benchmarks/results/reference_by_trainer.json", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    logging.set_verbosity_error()
+    (task,) = read_record(Comparison, arguments.comparison).tasks
+    output = Path(arguments.output)
+    done = read_record(AllTrained, output) if output.exists() else AllTrained()
+    for mode in task.modes:
+        if mode.name in MODES:
+            cell = cell_of(mode)
+            if cell not in [each.cell for each in done.settings]:
+                trained = train_setting(mode, cell, Path(arguments.run))
+                others = tuple(each for each in done.settings if each.cell.mode.name != mode.name)
+                done = AllTrained(settings=(*others, trained))
+                write_json(output, as_json(done))
+    print(table(done))
+
+
+def cell_of(mode: ModeComparison) -> Cell:
+    """Return the cell that is trained again: the chosen setting with the first of the seeds that are tested."""
+    chosen = mode.chosen
+    if chosen is None or chosen.test is None:
+        raise InputError(f"mode {mode.name}: its chosen setting has no test score")
+    return mode.plan.cell(chosen.batch_size, chosen.learning_rate, mode.plan.tested_seeds[0])
+
+
+def train_setting(mode: ModeComparison, cell: Cell, run: Path) -> Trained:
+    """Train a cell by Trainer; return its accuracy on the test split beside finegrid's."""
+    data = run / "data" / cell.model.name / cell.task.name
+    train_split, test_split = (load_split(data, name)[0] for name in ("train", "test"))
+    model, _ = load_classifier(run / "base_model" / cell.model.name, cell.task.num_labels, cell.seed)
+    apply_mode(model, cell.mode, cell.seed)
+    torch.manual_seed(cell.seed)
+    settings, rows = cell.training, range(len(train_split.labels))
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            scratch,
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=cell.batch_size,
+            learning_rate=float(cell.learning_rate),
+            lr_scheduler_type="linear",
+            warmup_steps=settings.warmup,  # below 1: a share of the steps
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            save_strategy="no",
+            logging_strategy="epoch",
+            use_cpu=True,
+            report_to="none",
+            disable_tqdm=True,
+        )
+        started = time.perf_counter()
+        OrderedTrainer(model, arguments, partial(collated, train_split), rows, cell=cell).train()
+        seconds = time.perf_counter() - started
+    tested = mode.chosen.test["accuracy"]
+    return Trained(
+        cell=cell,
+        trainer=accuracy(model, test_split),
+        finegrid=next(each.test for each in (*mode.confirmations, *mode.chosen_cells) if each.seed == cell.seed),
+        finegrid_mean=tested.mean,
+        finegrid_sd=tested.sd,
+        seconds=seconds,
+    )
+
+
+class OrderedTrainer(Trainer):
+    """Trains on the row numbers of a split in the batches and the order of a cell of finegrid."""
+
+    def __init__(self, model, arguments: TrainingArguments, collator, rows: range, cell: Cell):
+        super().__init__(model, arguments, collator, rows)
+        self.batches = Batches(len(rows), cell.batch_size, cell.seed)
+
+    def get_train_dataloader(self) -> DataLoader:
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+
+
+class Batches:
+    """The batches of each epoch, drawn as `finegrid.training.loop.train` draws them."""
+
+    def __init__(self, rows: int, batch_size: int, seed: int):
+        self.rows, self.batch_size, self.order = rows, batch_size, torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return math.ceil(self.rows / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(
+            [batch.tolist() for batch in torch.randperm(self.rows, generator=self.order).split(self.batch_size)]
+        )
+
+
+def collated(split: Split, rows: list[int]) -> dict[str, torch.Tensor]:
+    """Return the padded inputs of a batch, and its labels."""
+    rows = torch.tensor(rows)
+    return {**collate(split, rows, "cpu"), "labels": split.labels[rows]}
+
+
+@torch.inference_mode()
+def accuracy(model: torch.nn.Module, split: Split) -> float:
+    """Return the share of rows whose class is right."""
+    model.eval()
+    right = 0
+    for rows in split.lengths.argsort().split(EVALUATED_AT_ONCE):
+        right += (model(**collate(split, rows, "cpu")).logits.argmax(-1) == split.labels[rows]).sum().item()
+    return right / len(split.labels)
+
+
+def table(done: AllTrained) -> str:
+    """Return both accuracies of each setting as a Markdown table."""
+    rows = [
+        {
+            "mode": each.cell.mode.name,
+            "batch size": each.cell.batch_size,
+            "learning rate": each.cell.learning_rate,
+            "seed": each.cell.seed,
+            "Trainer": f"{each.trainer:.4f}",
+            "finegrid": f"{each.finegrid:.4f}",
+            "finegrid, mean (sd) over seeds": f"{each.finegrid_mean:.4f} ({each.finegrid_sd:.4f})",
+            "Trainer's hours": f"{each.seconds / 3600:.1f}",
+        }
+        for each in done.settings
+    ]
+    return tabulate.tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)
+
+
+if __name__ == "__main__":
+    errors.run(main)
