@@ -5,13 +5,15 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from every_architecture import tiny_classifier
 from every_method import mode_with, settings_of
 from tiny_models import HEAD, load, mode_of, save_base_model, tiny_split, without_dropout
 
 from finegrid.config.definition import Training
 from finegrid.config.modes import EVERYTHING
+from finegrid.modeling.trainable import apply_mode
 from finegrid.training.fast import micro_batches
-from finegrid.training.fast.bert import BertEngine, compiled, fits, layers, mask, predict, twins
+from finegrid.training.fast.bert import BertEngine, compiled, fits, layers, mask, parts, predict, twins
 from finegrid.training.fast.bert import kernels as kernels_module
 from finegrid.training.fast.bert.batch import Source, lay_out
 from finegrid.training.fast.engine import FastEngine
@@ -28,6 +30,11 @@ MODES = {
     "adalora": mode_with("ADALORA"),
     "vblora": mode_with("VBLORA"),
     "ia3": mode_with("IA3"),
+}
+# Architectures of parts.KINDS, and what fits of them.
+RELATIVES = {
+    **{kind: {} for kind in ("camembert", "distilbert", "roberta", "xlm-roberta")},
+    "electra": {"embedding_size": 16},
 }
 FIFTY = Training(epochs=10, warmup=0.1, max_grad_norm=0.5)  # of 5 steps
 
@@ -75,6 +82,27 @@ def test_fifty_steps_are_those_of_autograd(base_model, kernels, mode, weight_dec
     for (name, one), other in zip(ours.model.named_parameters(), theirs.model.parameters(), strict=True):
         if "key.bias" not in name:  # moves all scores of a query alike: its gradient is rounding, which Adam blows up
             torch.testing.assert_close(one, other, rtol=0, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(("mode", "weight_decay"), [("full", 0.1), ("full", 0), ("bitfit-head", 0)])
+@pytest.mark.parametrize("kind", RELATIVES)
+def test_fifty_steps_of_a_relative_are_those_of_autograd(kind, mode, weight_decay):
+    split, models = tiny_split(), []
+    split.input_ids[split.offsets[3] + 1] = 1  # the padding token of some
+    for _ in range(2):
+        torch.manual_seed(0)
+        models.append(without_dropout(tiny_classifier(kind, num_labels=2, **RELATIVES[kind])))
+        apply_mode(models[-1], MODES[mode], seed=0)
+    assert fits(models[0], "cpu")
+    engines = [
+        BertEngine(models[0], split, torch.float32, 7, weight_decay),
+        FastEngine(models[1], split, "cpu", torch.float32, 7, weight_decay),
+    ]
+    losses = [run(engine, weight_decay=weight_decay) for engine in engines]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    logits = [engine.predict(split) for engine in engines]
+    np.testing.assert_allclose(*logits, atol=1e-5)
+    np.testing.assert_allclose(predict(models[0], split, torch.float32), logits[0], atol=1e-6)
 
 
 def test_a_regression_is_that_of_autograd(base_model, kernels):
@@ -150,15 +178,16 @@ def test_predictions_are_those_of_single_texts(base_model, kernels, dtype):
 
 def test_predictions_keep_nothing_of_a_layer(base_model):
     engine, split = engine_of(BertEngine, base_model), tiny_split()
-    batch = lay_out(Source.of(split), torch.arange(24), engine.classifier.heads.count)
+    batch = lay_out(Source.of(split), torch.arange(24), engine.encoder.heads.count)
     for random, kept in ((engine.random, 2), (None, 0)):
-        _, (_, of_layers, *_) = engine.classifier.forward(engine.words.detach()[batch.ids], batch, random)
+        _, (_, of_layers, *_) = engine.encoder.forward(engine.words.detach()[batch.ids], batch, random)
         assert len(of_layers) == kept
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        lambda model: setattr(model.base_model, "embeddings_project", torch.nn.Identity()),
         lambda model: setattr(model.config, "hidden_act", "relu"),
         lambda model: setattr(model.config, "is_decoder", True),
     ],
@@ -186,3 +215,8 @@ def test_adapters_that_do_not_act_alike_on_all_tokens_are_left_to_autograd(base_
     assert fits(load(base_model, mode_with("LORA")), "cpu")
     mode = mode_of("adapters", peft={**settings_of(method), **settings})
     assert not fits(load(base_model, mode), "cpu")
+
+
+def test_every_relative_is_compared():
+    models = {type(tiny_classifier(kind, **changes)).__name__ for kind, changes in {"bert": {}, **RELATIVES}.items()}
+    assert models == set(parts.KINDS)

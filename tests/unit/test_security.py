@@ -35,6 +35,7 @@ FORBIDDEN = [
 ]
 ALLOWED = {
     ("finegrid/files.py", "yaml.load"): "by a loader that is yaml.SafeLoader with a check of its own",
+    ("finegrid/modeling/lean_transformers.py", "importlib.import_module"): "of modules of transformers",
     ("finegrid/training/environment.py", "ctypes"): "for mallopt of the C library that Python runs on",
     ("finegrid/training/fast/bert/compiled.py", "ctypes"): "for its own library, which lies beside it",
     ("finegrid/modeling/hub.py", "pickle"): "for the name of the error by which a pickle is refused",

@@ -74,5 +74,12 @@ class UsedRows:
                 self.gradient.index_fill_(0, rows, 0)
             self.written.clear()
             self.part.grad = self.gradient
-        self.gradient.index_add_(0, ids, gradient)
+        add_rows(self.gradient, ids, gradient, self.module.padding_idx)
         self.written.append(ids)
+
+
+def add_rows(whole: torch.Tensor, rows: torch.Tensor, gradient: torch.Tensor, padding: int | None) -> None:
+    """Add the gradient [tokens, hidden size] of `rows` [tokens] to that of embeddings, whose `padding` row has none."""
+    whole.index_add_(0, rows, gradient)
+    if padding is not None:
+        whole[padding] = 0

@@ -10,6 +10,7 @@ from finegrid.data.tokens import Split
 from finegrid.modeling.sparse_subset import entries_of
 from finegrid.training.engine import Engine
 from finegrid.training.fast import bert
+from finegrid.training.fast.bert.parts import trains
 from finegrid.training.fast.dropout import random_state, replace_dropout, set_random_state
 from finegrid.training.fast.embedding import UsedRows, trains_whole
 from finegrid.training.fast.features import Features, Head, only_head_trains
@@ -28,7 +29,7 @@ def enable(
     `dtype` is that of the matrix products; parameters, their updates and the loss are float32. `weight_decay` is that
     of the optimiser: without any, the embeddings of words that the split lacks never change, which saves time.
     """
-    if bert.fits(model, device) and not only_head_trains(model):
+    if bert.fits(model, device) and trains(model.base_model):
         return bert.BertEngine(model, split, dtype, seed, weight_decay)
     return FastEngine(model, split, device, dtype, seed, weight_decay)
 

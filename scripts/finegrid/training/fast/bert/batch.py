@@ -52,11 +52,12 @@ class Source(NamedTuple):
     ids: np.ndarray
     types: np.ndarray
     offsets: np.ndarray
+    padding: int | None  # the token from whose number on positions are counted; None: from 0
 
     @classmethod
-    def of(cls, split: Split) -> "Source":
+    def of(cls, split: Split, padding: int | None = None) -> "Source":
         """Return the arrays of a split."""
-        return cls(split.input_ids.numpy(), split.token_type_ids.numpy(), split.offsets.numpy())
+        return cls(split.input_ids.numpy(), split.token_type_ids.numpy(), split.offsets.numpy(), padding)
 
 
 def lay_out(source: Source, rows: torch.Tensor, heads: int) -> Batch:
@@ -70,6 +71,9 @@ def lay_out(source: Source, rows: torch.Tensor, heads: int) -> Batch:
     tokens = rounded(real + 1, TOKENS_ROUNDING)
     positions = np.arange(real) - starts.repeat(lengths)
     token = source.offsets[rows].repeat(lengths) + positions
+    ids = source.ids[token]
+    if source.padding is not None:
+        positions = positions_after(source.padding, ids, positions, starts, lengths)
 
     groups, pad, unpad, padded = [], [], [], 0
     head = np.arange(heads)
@@ -104,9 +108,23 @@ def lay_out(source: Source, rows: torch.Tensor, heads: int) -> Batch:
 
     return Batch(
         *(torch.from_numpy(rows), torch.from_numpy(starts), real),
-        *map(by_token, (source.ids[token], source.types[token], positions)),
+        *map(by_token, (ids, source.types[token], positions)),
         groups,
         *map(torch.from_numpy, (pad, unpad.ravel(), pad_three, unpad_three, pad_texts)),
         by_token(is_real.ravel().nonzero()[0]),
         padding,
     )
+
+
+def positions_after(
+    padding: int, ids: np.ndarray, positions: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Number the tokens of each text from `padding` + 1, as RoBERTa does.
+
+    A padding token inside a text has the number `padding` and is not counted.
+    """
+    counted = ids != padding
+    if counted.all():
+        return positions + padding + 1
+    total = counted.cumsum()
+    return (total - (total - counted)[starts].repeat(lengths)) * counted + padding

@@ -8,49 +8,27 @@ import numpy as np
 import torch
 
 from finegrid.data.tokens import Split
-from finegrid.modeling.methods import is_linear
 from finegrid.training.engine import Engine
 from finegrid.training.fast.bert import compiled, kernels
 from finegrid.training.fast.bert.batch import Source, lay_out
-from finegrid.training.fast.bert.model import Classifier
+from finegrid.training.fast.bert.model import Encoder
 from finegrid.training.fast.bert.parameters import FlatParameters
+from finegrid.training.fast.bert.parts import counted_after, head_of
 from finegrid.training.fast.bert.rows import LazyRows
-from finegrid.training.fast.dropout import random_state, set_random_state
-from finegrid.training.fast.embedding import UsedRows, trains_whole
+from finegrid.training.fast.dropout import random_state, replace_dropout, set_random_state
+from finegrid.training.fast.embedding import UsedRows, add_rows, trains_whole
 from finegrid.training.fast.micro_batches import micro_batches
 from finegrid.training.loss import summed_loss
 
 
-def fits(model: torch.nn.Module, device: str) -> bool:
-    """Whether a model is one that this folder knows, on a device that it is quick on."""
-    config = model.config
-    return (
-        device == "cpu"
-        and type(model).__name__ == "BertForSequenceClassification"
-        and type(model.classifier) is torch.nn.Linear
-        and (config.hidden_act, config.is_decoder) == ("gelu", False)
-        and adapters_fit(model)
-    )
-
-
-def adapters_fit(model: torch.nn.Module) -> bool:
-    """Whether all adapters of a model, if there are any, amount to other weights and biases of linear layers."""
-    layers = [module for module in model.modules() if hasattr(module, "get_base_layer")]
-    return not layers or (
-        all(type(layer.get_base_layer()) is torch.nn.Linear for layer in layers)
-        and all(parameter.dtype == torch.float32 for parameter in model.parameters() if parameter.requires_grad)
-        and is_linear(model.peft_config["default"])
-    )
-
-
 class BertEngine(Engine):
-    """Trains a BERT classifier on the CPU."""
+    """Trains a classifier that `parts.fits` on the CPU."""
 
     batches, kernels = "unpadded", kernels.NAME
 
     def __init__(self, model, split: Split, dtype: torch.dtype, seed: int, weight_decay: float):
         super().__init__(model, split, "cpu", seed)
-        self.random = np.random.Generator(np.random.SFC64(seed))
+        self.random = replace_dropout(model, seed)
         self.words, self.used_rows = model.get_input_embeddings().weight, None
         if not weight_decay and trains_whole(model):
             self.rows = LazyRows(model, split) if kernels.chosen is compiled else None
@@ -59,35 +37,36 @@ class BertEngine(Engine):
         apart = self.words if self.used_rows else None
         self.flat = FlatParameters({name: each for name, each in self.trainable.items() if each is not apart})
         self.parameters = [self.flat.values, *([self.used_rows.part] if self.used_rows and not self.rows else [])]
-        self.classifier = Classifier(model, self.flat.gradients, dtype)
+        self.encoder, self.head = Encoder(model, self.flat.gradients, dtype), head_of(model)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.of_words = self.flat.gradients.get(names[id(self.words)])
-        self.source, self.lengths = Source.of(self.split), self.split.lengths
+        self.source, self.lengths = Source.of(self.split, counted_after(model)), self.split.lengths
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        with self.used_rows or nullcontext():
+        with super().training(), self.used_rows or nullcontext():
             yield
 
     @torch.no_grad()
     def backward(self, rows: torch.Tensor) -> torch.Tensor:
-        classifier, loss = self.classifier, torch.zeros(())
+        encoder, loss = self.encoder, torch.zeros(())
         self.flat.clear_gradient()
-        classifier.refresh()
+        encoder.refresh()
         lookup = self.used_rows.lookup if self.used_rows else partial(self.words.index_select, 0)
         for part in micro_batches(self.lengths, rows, "cpu"):
-            batch = lay_out(self.source, part, classifier.heads.count)
-            logits, saved = classifier.forward(lookup(batch.ids), batch, self.random)
+            batch = lay_out(self.source, part, encoder.heads.count)
+            first, saved = encoder.forward(lookup(batch.ids), batch, self.random)
             with torch.enable_grad():
-                share = summed_loss(logits.requires_grad_(), self.split.labels[batch.rows]) / len(rows)
-                (gradient,) = torch.autograd.grad(share, logits)
+                logits = self.head(first.requires_grad_())
+                share = summed_loss(logits, self.split.labels[batch.rows]) / len(rows)
+                share.backward()
             loss += share.detach()
-            gradient = classifier.backward(gradient, batch, saved)
+            gradient = encoder.backward(first.grad, batch, saved)
             if self.used_rows:
                 self.used_rows.add_gradient(batch.ids, gradient)
             elif self.of_words is not None:
-                self.of_words.index_add_(0, batch.ids, gradient)
-        classifier.backward_adapters()
+                add_rows(self.of_words, batch.ids, gradient, self.model.get_input_embeddings().padding_idx)
+        encoder.backward_adapters()
         self.flat.set_gradient()
         return loss
 
@@ -95,8 +74,9 @@ class BertEngine(Engine):
         self.flat.write_back()
 
     def predict(self, split: Split) -> np.ndarray:
-        self.classifier.refresh()
-        return logits_of(self.classifier, self.words, split)
+        self.model.eval()
+        self.encoder.refresh()
+        return logits_of(self.model, self.encoder, split)
 
     def state(self) -> dict[str, torch.Tensor]:
         return {**super().state(), **random_state(self.random)}
@@ -110,16 +90,20 @@ class BertEngine(Engine):
 
 
 def predict(model: torch.nn.Module, split: Split, dtype: torch.dtype) -> np.ndarray:
-    """Return the logits of every row, in order: float32 [rows, num_labels]."""
-    return logits_of(Classifier(model, {}, dtype), model.get_input_embeddings().weight, split)
+    """Return the logits of every row, in order, of a model in evaluation mode: float32 [rows, num_labels]."""
+    return logits_of(model, Encoder(model, {}, dtype), split)
 
 
 @torch.no_grad()
-def logits_of(classifier: Classifier, words: torch.Tensor, split: Split) -> np.ndarray:
-    """Return the logits of every row, in order: float32 [rows, num_labels]. `words`: all word embeddings."""
-    logits = torch.empty(len(split.labels), len(classifier.classifier.bias))
-    source = Source.of(split)
-    for rows in micro_batches(split.lengths, torch.arange(len(split.labels)), "cpu") if len(logits) else ():
-        batch = lay_out(source, rows, classifier.heads.count)
-        logits[batch.rows], _ = classifier.forward(words.index_select(0, batch.ids), batch, None)
-    return logits.numpy()
+def logits_of(model: torch.nn.Module, encoder: Encoder, split: Split) -> np.ndarray:
+    """Return what the head makes of every row, in order: float32 [rows, num_labels]. `encoder` is the model's."""
+    if not len(split.labels):
+        return np.empty((0, model.config.num_labels), dtype=np.float32)
+    source, head, words = Source.of(split, counted_after(model)), head_of(model), model.get_input_embeddings().weight
+    rows, parts = [], []
+    for part in micro_batches(split.lengths, torch.arange(len(split.labels)), "cpu"):
+        batch = lay_out(source, part, encoder.heads.count)
+        first, _ = encoder.forward(words.index_select(0, batch.ids), batch, None)
+        rows.append(batch.rows)
+        parts.append(head(first))
+    return torch.cat(parts)[torch.cat(rows).argsort()].numpy()

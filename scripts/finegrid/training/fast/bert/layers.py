@@ -99,15 +99,18 @@ class Layer(NamedTuple):
         return self.attention_output, self.up, self.down
 
 
-def after_attention(layer: Layer, context: torch.Tensor, states: torch.Tensor, draw: Draw) -> tuple:
+def after_attention(layer: Layer, context: torch.Tensor, states: torch.Tensor, draw: Draw, draw_last: Draw) -> tuple:
     """Run all of a layer but the attention: `context` [rows, hidden size] is what the heads return.
 
-    Returns the new states, in float32 and in the dtype of products.
+    `draw` draws the masks of the attention's output, `draw_last` those of the layer's. Returns the new states, in
+    float32 and in the dtype of products.
     """
     output = layer.attention_output(context)
     states, inner, first = kernels.add_and_norm(states, output, layer.attention_norm, draw(states.shape))
     activated, slopes = kernels.gelu(layer.up(inner))
-    states, low, second = kernels.add_and_norm(states, layer.down(activated), layer.output_norm, draw(states.shape))
+    states, low, second = kernels.add_and_norm(
+        states, layer.down(activated), layer.output_norm, draw_last(states.shape)
+    )
     return states, low, (context, first, inner, activated, slopes, second)
 
 

@@ -1,4 +1,4 @@
-"""A BERT classifier as its parts, from the texts of a batch to logits and back."""
+"""An encoder as its parts, from the words of a batch to the first token of each text, and back."""
 
 from collections.abc import Iterator
 
@@ -20,21 +20,22 @@ from finegrid.training.fast.bert.layers import (
 )
 from finegrid.training.fast.bert.mask import Mask, draw_mask, numbers
 from finegrid.training.fast.bert.norm import Norm
+from finegrid.training.fast.bert.parts import Block, blocks_of, trains
+from finegrid.training.fast.embedding import add_rows
 
 
-class Classifier:
-    """The parts of a transformers BertForSequenceClassification; they read its parameters.
+class Encoder:
+    """The parts of an encoder of transformers that `parts.fits`; they read its parameters.
 
-    `gradients` has a float32 tensor for each parameter that trains, by name, to which its gradient is added. The word
-    embeddings are left to the caller: forward takes their rows, backward returns the gradient of these.
+    It ends at the first token of each text. `gradients` has a float32 tensor for each parameter that trains, by name,
+    to which its gradient is added. The word embeddings are left to the caller: forward takes their rows, backward
+    returns the gradient of these.
     """
 
     def __init__(self, model: torch.nn.Module, gradients: dict[str, torch.Tensor], dtype: torch.dtype):
-        config, bert = model.config, model.bert
+        config, embeddings = model.config, model.base_model.embeddings
         self.dtype, names = dtype, {id(parameter): name for name, parameter in model.named_parameters()}
         self.adapted: list[Adapted] = []
-        attention_dropout = bert.encoder.layer[0].attention.self.dropout.p
-        self.dropout = bert.embeddings.dropout.p, attention_dropout, model.dropout.p
 
         def gradient_of(parameter) -> torch.Tensor | None:
             return gradients.get(names[id(parameter)])
@@ -57,33 +58,36 @@ class Classifier:
         size = config.hidden_size // config.num_attention_heads
         self.heads = Heads(config.num_attention_heads, size)
 
-        def attention(block) -> tuple[Linear, Linear, Linear]:
-            own = block.attention.self
-            return linear(own.query, size**-0.5), linear(own.key), linear(own.value)
+        def attention(block: Block) -> tuple[Linear, Linear, Linear]:
+            return linear(block.query, size**-0.5), linear(block.key), linear(block.value)
 
-        def layer(block, dtype: torch.dtype) -> Layer:
+        def layer(block: Block, dtype: torch.dtype) -> Layer:
             return Layer(
-                Product(linear(block.attention.output.dense), dtype=dtype),
-                norm(block.attention.output.LayerNorm),
-                Product(linear(block.intermediate.dense), dtype=dtype),
-                Product(linear(block.output.dense), dtype=dtype),
-                norm(block.output.LayerNorm),
+                Product(linear(block.attention_output), dtype=dtype),
+                norm(block.attention_norm),
+                Product(linear(block.up), dtype=dtype),
+                Product(linear(block.down), dtype=dtype),
+                norm(block.output_norm),
             )
 
-        *blocks, last = bert.encoder.layer
+        *blocks, last = blocks_of(model)
         self.query_key_value = [Product(*attention(block), dtype=dtype) for block in blocks]
         self.layers = [layer(block, dtype) for block in blocks]
         self.last, self.last_attention = layer(last, torch.float32), attention(last)
-        embeddings = bert.embeddings
-        self.positions, self.types = (
-            (module.weight.detach(), gradient_of(module.weight))
-            for module in (embeddings.position_embeddings, embeddings.token_type_embeddings)
-        )
+        self.embeddings = [  # but for the words: the row of each token, the weight, its gradient, a row without one
+            (rows, module.weight.detach(), gradient_of(module.weight), module.padding_idx)
+            for rows, module in (
+                ("positions", embeddings.position_embeddings),
+                ("types", getattr(embeddings, "token_type_embeddings", None)),
+            )
+            if module is not None
+        ]
         self.norm = norm(embeddings.LayerNorm)
-        self.pooler = Product(linear(bert.pooler.dense), dtype=torch.float32)
-        self.classifier = Product(linear(model.classifier), dtype=torch.float32)
+        # Rates of dropout: of embeddings, attention weights, the attention's output and the layer's.
+        self.rates = embeddings.dropout.p, last.attention_rate, last.attention_output_rate, last.output_rate
         # The gradient goes down no further than to the lowest part that trains: 0 for the embeddings.
-        self.lowest = next((i for i, part in enumerate((embeddings, *blocks)) if trains(part)), 1 + len(blocks))
+        parts_upwards = (embeddings, *(block.module for block in blocks))
+        self.lowest = next((i for i, part in enumerate(parts_upwards) if trains(part)), 1 + len(blocks))
 
     def refresh(self) -> None:
         """Read the parameters that train anew, after the optimiser updated them."""
@@ -93,43 +97,33 @@ class Classifier:
             product.refresh()
 
     def forward(self, words: torch.Tensor, batch: Batch, random: np.random.Generator | None) -> tuple:
-        """Return logits [texts, labels] and what `backward` needs; `words` [tokens, hidden size] is overwritten.
+        """Return the first token's state of each text [texts, hidden size], and what `backward` needs.
 
-        Without a random generator nothing is dropped, and layers keep nothing for `backward`, as for predictions.
+        `words` [tokens, hidden size] is overwritten. Without a random generator nothing is dropped, and layers keep
+        nothing for `backward`, as for predictions.
         """
         drawn = numbers(random) if random else None
-        hidden, attention, head = (masks(drawn, p) for p in self.dropout)
-        words += self.positions[0].index_select(0, batch.positions)
-        words += self.types[0].index_select(0, batch.types)
+        embedded, attention, *hidden = (masks(drawn, rate) for rate in self.rates)
+        for rows, weight, *_ in self.embeddings:
+            words += weight.index_select(0, getattr(batch, rows))
         states, of_norm = self.norm.forward(words)
-        of_dropout = scaled(hidden(states.shape))
+        of_dropout = scaled(embedded(states.shape))
         if of_dropout is not None:
             states *= of_dropout
         low, saved = states.to(self.dtype), []
         for query_key_value, layer in zip(self.query_key_value, self.layers, strict=True):
             inputs = low
             context, of_attention = self.heads.attend(query_key_value(inputs), batch, attention)
-            states, low, of_rest = after_attention(layer, context, states, hidden)
+            states, low, of_rest = after_attention(layer, context, states, *hidden)
             if random:
                 saved.append((inputs, of_attention, of_rest))
         context, of_attention = first_token.attend(self.heads, self.last_attention, states, batch, attention)
-        first, _, of_rest = after_attention(self.last, context, of_attention[0], hidden)
-        pooled = self.pooler(first).tanh_()
-        of_last_dropout = scaled(head(pooled.shape))
-        vectors = pooled if of_last_dropout is None else pooled * of_last_dropout
-        of_embeddings, of_head = (of_norm, of_dropout), (first, pooled, of_last_dropout, vectors)
-        return self.classifier(vectors), (of_embeddings, saved, of_attention, of_rest, of_head)
+        first, _, of_rest = after_attention(self.last, context, of_attention[0], *hidden)
+        return first, ((of_norm, of_dropout), saved, of_attention, of_rest)
 
     def backward(self, gradient: torch.Tensor, batch: Batch, saved: tuple) -> torch.Tensor | None:
-        """Add the gradients of the parameters, given that of the logits; return that of the words if it is known."""
-        of_embeddings, layers, of_attention, of_rest, (first, pooled, of_dropout, vectors) = saved
-        self.classifier.backward_bias(gradient)
-        gradient = self.classifier.backward(gradient, vectors)
-        if of_dropout is not None:
-            gradient *= of_dropout
-        gradient = torch.ops.aten.tanh_backward(gradient, pooled)
-        self.pooler.backward_bias(gradient)
-        gradient = self.pooler.backward(gradient, first)
+        """Add the gradients of the parameters, given that of the result; return that of the words if it is known."""
+        of_embeddings, layers, of_attention, of_rest = saved
         of_context, of_first = after_attention_backward(self.last, gradient, None, of_rest)
         gradient, of_query = first_token.backward(self.heads, self.last_attention, of_context, batch, of_attention)
         gradient.index_add_(0, batch.starts, of_first + of_query)
@@ -155,21 +149,16 @@ class Classifier:
         if of_dropout is not None:
             gradient *= of_dropout
         gradient = self.norm.backward(gradient, of_norm)
-        for of_rows, rows in ((self.positions[1], batch.positions), (self.types[1], batch.types)):
-            if of_rows is not None:
-                of_rows.index_add_(0, rows, gradient)
+        for rows, _, of_weight, padding in self.embeddings:
+            if of_weight is not None:
+                add_rows(of_weight, getattr(batch, rows), gradient, padding)
         return gradient
 
 
-def trains(module: torch.nn.Module) -> bool:
-    """Whether a parameter of a module trains."""
-    return any(parameter.requires_grad for parameter in module.parameters())
-
-
-def masks(drawn: Iterator[int] | None, p: float) -> Draw:
+def masks(drawn: Iterator[int] | None, rate: float) -> Draw:
     """Return a function that draws masks of dropout by their shape, from `numbers`; None without these."""
 
     def draw(shape: tuple[int, ...]) -> Mask | None:
-        return draw_mask(drawn, p, shape) if drawn and p else None
+        return draw_mask(drawn, rate, shape) if drawn and rate else None
 
     return draw

@@ -10,7 +10,7 @@ import torch
 
 from finegrid.data.tokens import Split
 from finegrid.training.fast.bert import compiled
-from finegrid.training.fast.embedding import UsedRows
+from finegrid.training.fast.embedding import UsedRows, add_rows
 from finegrid.training.optimiser import BETAS
 
 
@@ -47,7 +47,7 @@ class LazyRows(UsedRows):
 
     def add_gradient(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add the gradient [tokens, hidden size] of rows `ids` [tokens] to that of the batch."""
-        self.gradient.index_add_(0, ids, gradient)
+        add_rows(self.gradient, ids, gradient, self.module.padding_idx)
         self.written.append(ids)
 
     def norm(self) -> torch.Tensor:
