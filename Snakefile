@@ -48,6 +48,7 @@ rule all:
 
 onstart:
     refuse_job_arrays()
+    lift_default_rate()
 
 
 onerror:

@@ -3,7 +3,9 @@
 import ast
 import json
 import shutil
+import sys
 
+import pytest
 from conftest import (
     CELLS,
     MODEL,
@@ -12,6 +14,7 @@ from conftest import (
     edit_config,
     edit_result,
     planned_jobs,
+    run,
     snakemake,
 )
 
@@ -150,3 +153,21 @@ def test_each_script_explains_itself():
 def test_a_run_moved_elsewhere_is_still_finished(finished, tmp_path):
     shutil.move(finished, tmp_path / "a folder with spaces")
     assert planned_jobs(tmp_path / "a folder with spaces") == {}
+
+
+# Runs Snakemake, which says so when it starts a timer of its limit of jobs a second.
+TIMED = """
+import sys
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+JobScheduler._schedule_reevalutation = lambda *_: print("a timer starts", flush=True)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("options", "timers"), [((), False), (("--max-jobs-per-timespan", "50/1s"), True)])
+def test_only_a_limit_that_was_asked_for_costs_timers(clone, options, timers):
+    arguments = ("prepared", "--cores", "1", "--configfile", "config/smoke.yaml", *options)
+    done = run(sys.executable, "-c", TIMED, *arguments, cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert ("a timer starts" in done.stdout) == timers
