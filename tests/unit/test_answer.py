@@ -113,3 +113,14 @@ def test_its_figures_are_those_of_the_comparison():
     made = changed(made, "pairs", (pair(made.modes[1], made.modes[0], made),))
     figures = answer(comparison([made])).figures
     assert figures == pytest.approx({"score0": 0.89, "score1": 0.87, "share1": 3330 / 4_386_178, "distance1": 0.02})
+
+
+def test_many_modes_are_counted_and_only_those_beyond_noise_are_named():
+    near = [mode(f"near{number}", 0.88 + number / 1000, (3072, 258)) for number in range(8)]
+    assert said(task(modes=[FULL, *near, HEAD, BIAS, mode("a_b", None)])) == (
+        "On the test split of imdb, full fine-tuning reaches 0.890 accuracy; the best of the others is near7, which "
+        "reaches 0.897 (0.08% of the parameters trained). Of 10 other modes, 2 are worse beyond noise (bitfit-head "
+        "and bitfit) and 8 are within noise of it. a_b diverged."
+    )
+    near = [mode(f"near{number}", 0.885, (3072, 258)) for number in range(8)]
+    assert said(task(modes=[FULL, *near])).endswith(" All 8 other modes are within noise of it.")

@@ -130,7 +130,8 @@ class Pair(Result):
     interval: tuple[float, float]  # over rows and seeds; of one seed, over rows only
     p: float | None = None  # at which the interval just reaches 0; None for one seed, as the next two are
     p_holm: float | None = None  # corrected over all pairs of the run
-    detectable: float | None = None  # the true difference that the run finds with 80 % power
+    # The true difference that the run finds with 80 % power; None if that is more than two scores can differ.
+    detectable: float | None = None
     mcnemar: tuple[McNemar, ...] = ()  # of accuracy; a statement about these rows and these trained models only
     mcnemar_p: float | None = None  # of all seeds
     verdict: Verdict

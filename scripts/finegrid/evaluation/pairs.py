@@ -100,6 +100,9 @@ def judged(tasks: list[TaskComparison]) -> list[TaskComparison]:
             return pair
         p = next(corrected)
         detectable = statistics.detectable(pair.uncertainty, len(pairs))
+        metric = METRICS[pair.metric]
+        if detectable is not None and detectable > metric.highest - metric.lowest:
+            detectable = None
         return pair.model_copy(update={"p_holm": p, "detectable": detectable, "verdict": verdict(p)})
 
     return [task.model_copy(update={"pairs": tuple(map(judge, task.pairs))}) for task in tasks]

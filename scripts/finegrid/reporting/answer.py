@@ -2,6 +2,7 @@
 
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
+from finegrid.evaluation.pairs import MANY
 from finegrid.reporting.footnotes import plural
 from finegrid.reporting.sentences import Sentence, listed, sentence
 
@@ -15,11 +16,16 @@ def answer(comparison: Comparison) -> Sentence | None:
 
 
 def of_task(task: TaskComparison) -> Sentence:
-    """Return the score of each mode: that of full fine-tuning first, then from the best to the worst."""
+    """Return the score of each mode: that of full fine-tuning first, then from the best to the worst.
+
+    Many modes are counted by their verdicts instead, if there is full fine-tuning to compare them with.
+    """
     modes = sorted(
         filter(task.score, task.modes),
         key=lambda mode: (mode.name != "full", -signed_score(task.metric, task.score(mode).mean)),
     )
+    if len(modes) > MANY and modes[0].name == "full":
+        return of_many(task, modes[0], modes[1:])
     parts, values = [], {}
     for index, mode in enumerate(modes):
         values |= {
@@ -48,6 +54,41 @@ def of_task(task: TaskComparison) -> Sentence:
         metric=display_name(task.metric),
         diverged=listed(diverged),
         unconfirmed=listed(unconfirmed),
+        **values,
+    )
+
+
+def of_many(task: TaskComparison, full: ModeComparison, others: list[ModeComparison]) -> Sentence:
+    """Return the scores of full fine-tuning and of the best other mode, and how the others compare with it.
+
+    `others` are sorted, the best first. Modes beyond noise are named; of one seed nothing is said of them.
+    """
+    parts, values = [], {}
+    found = {mode.name: beside_full(pair) for mode in others if (pair := task.to_full(mode)) and pair.p is not None}
+    for index, verdict in enumerate(VERDICTS):
+        names = [name for name, each in found.items() if each == verdict]
+        if names:
+            named = "" if verdict == "within noise of it" else f" ({listed(names)})"
+            parts.append(f"{{count{index}}} {'is' if len(names) == 1 else 'are'} {verdict}{named}")
+            values[f"count{index}"] = len(names)
+    best = others[0]
+    counted = f"Of {{others}} other modes, {listed(parts)}." if parts else f"Of the others: {NOT_ASSESSABLE}."
+    if list(found.values()) == ["within noise of it"] * len(others):
+        counted = "All {others} other modes are within noise of it."
+    diverged = [mode.name for mode in task.modes if not task.score(mode)]
+    return sentence(
+        "On {where}, full fine-tuning reaches {full:.3f} {metric}; the best of the others is {best}, which reaches "
+        "{score:.3f} ({share:.2%} of the parameters trained). "
+        + counted
+        + (" {diverged} diverged." if diverged else ""),
+        where=f"the test split of {task.title}" if task.tested else f"validation rows of {task.title}",
+        full=task.score(full).mean,
+        metric=display_name(task.metric),
+        best=best.name,
+        score=task.score(best).mean,
+        share=best.trainable.total / best.parameters,
+        others=len(others),
+        diverged=listed(diverged),
         **values,
     )
 

@@ -3,6 +3,7 @@
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, SettingScore, TaskComparison
 from finegrid.evaluation.metrics import display_name, signed_score
+from finegrid.evaluation.pairs import MANY
 from finegrid.evaluation.published import PublishedScore, of_known_size
 from finegrid.reporting import ladder
 from finegrid.reporting.answer import answer
@@ -31,11 +32,12 @@ def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussi
 
 
 def distance_from_full(task: TaskComparison) -> list[Sentence]:
-    """Say how far each mode is from full fine-tuning, and whether that is beyond noise."""
-    sentences = []
-    for pair in task.pairs:
-        if pair.against != "full":
-            continue
+    """Say how far each mode is from full fine-tuning, and whether that is beyond noise; of many, the telling ones."""
+    sentences, pairs = [], [pair for pair in task.pairs if pair.against == "full"]
+    if len(pairs) >= MANY:
+        best_mode = max(pairs, key=lambda pair: signed_score(pair.metric, pair.delta))
+        pairs = [pair for pair in pairs if pair is best_mode or pair.verdict == "beyond noise"]
+    for pair in pairs:
         mode = task.mode(pair.mode)
         score, full = (task.score(task.mode(name)) for name in (pair.mode, "full"))
         sentences += [
@@ -65,7 +67,9 @@ def judgement(pair: Pair, higher_is_better: bool) -> Sentence:
     else:
         verdict = " ({level:.0%} interval {low:+.3f} to {high:+.3f} over rows and seeds), is {verdict} (corrected p "
         verdict += "{below}{p:.3f})."
-    if pair.verdict == "within noise":
+    if pair.verdict == "within noise" and pair.detectable is None:
+        verdict += " That does not make the modes equal: the seeds differ too much for this run to find any difference."
+    elif pair.verdict == "within noise":
         verdict += " That does not make the modes equal: this run finds a true difference of {detectable:.3f} with "
         verdict += "{power:.0%} power."
     return sentence(
@@ -196,7 +200,7 @@ def caveats(task: TaskComparison) -> list[Sentence]:
                 sentence(
                     "The {axis} chosen for {modes} is at the edge of the grid, so a better one may lie beyond it.",
                     axis=axis,
-                    modes=listed(at_edge),
+                    modes=listed(at_edge) if len(at_edge) <= MANY else f"{len(at_edge)} of {len(task.modes)} modes",
                 )
             )
     sentences += number_of_seeds(task)

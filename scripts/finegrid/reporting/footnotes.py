@@ -216,7 +216,7 @@ def differences(comparison: Comparison) -> list[str]:
             f"Differences between modes: 95% intervals {SOURCES[False]}; p inverts the interval; Holm's correction "
             f"covers {plural(len(pairs), 'comparison')} in this run. Beyond noise: the corrected p is at most 0.05."
         )
-    within = [pair.detectable for pair in pairs if pair.verdict == "within noise"]
+    within = [pair.detectable for pair in pairs if pair.verdict == "within noise" and pair.detectable is not None]
     if within:
         low, high = min(within), max(within)
         span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
