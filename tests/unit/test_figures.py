@@ -160,12 +160,12 @@ def test_confirming_seeds_are_drawn_and_a_mode_of_which_one_diverged_is_not():
 
 
 def test_points_moved_apart_stay_within_the_axes():
-    many = {f"mode-{number}": {"scores": [number / 60], "trainable": 1000} for number in range(50)}
-    figure, _, _ = parameters.draw([make_task(many)])
+    some = {f"mode-{number}": {"scores": [number / 60], "trainable": 1000} for number in range(parameters.NAMED)}
+    figure, _, _ = parameters.draw([make_task(some)])
     *points, _ = figure.axes[0].lines  # the last one is the front
     places = [line.get_xdata()[0] for line in points]
     low, high = figure.axes[0].get_xlim()
-    assert len(set(places)) == 50
+    assert len(set(places)) == parameters.NAMED
     assert low < min(places) and max(places) < high
     assert any("moved apart" in text for text in drawn_texts(figure))
 
@@ -185,6 +185,9 @@ def test_of_many_modes_only_those_of_the_front_have_a_name():
     [legend] = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["full", "mode-0"]
     assert any("Grey" in text for text in drawn_texts(figure))
+    assert not any("moved apart" in text for text in drawn_texts(figure))
+    *points, _ = figure.axes[0].lines
+    assert {round(line.get_xdata()[0]) for line in points} == {9000, *range(1000, 1020)}
 
 
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=8), st.floats(0.01, 0.5))

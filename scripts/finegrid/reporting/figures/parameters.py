@@ -13,7 +13,9 @@ from finegrid.reporting.figures import style
 
 TITLE = "Score against trainable parameters"
 COLUMNS = 3  # panels beside each other
-NAMED = 12  # modes; of more, only those of the Pareto front and full fine-tuning have colours of their own
+# Modes; of more, only those of the Pareto front and full fine-tuning have colours of their own and bars, and each is
+# where it belongs, as so many points moved apart would be far from their places.
+NAMED = 12
 OTHERS = {"color": "#bbbbbb", "marker": ".", "zorder": 1}
 APART = 0.025  # as a share of the axis; nearer points hide each other
 
@@ -54,13 +56,14 @@ def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
     totals = logarithms(task)
     low, high = decades_of(totals)
     margin = 0.05 * (high - low)
-    places = pushed_apart(totals, APART * (high - low))
+    many = len(styles) > NAMED
+    places = totals if many else pushed_apart(totals, APART * (high - low))
     fill = {} if task.tested else {"fillstyle": "none", "mew": 1.6}
     scored = list(filter(task.score, task.modes))
     for mode, place in zip(scored, places, strict=True):
         point, score = styles[mode.name] | {"linestyle": "none", "markersize": 7}, task.score(mode)
         below, above = score.mean - score.interval[0], score.interval[1] - score.mean
-        bars = [[max(0, below)], [max(0, above)]]
+        bars = None if many and point["color"] == OTHERS["color"] else [[max(0, below)], [max(0, above)]]
         axes.errorbar([10**place], [score.mean], yerr=bars, capsize=3, elinewidth=1.3, **point, **fill)
     best = front(task)
     line = [(10**place, task.score(mode).mean) for mode, place in zip(scored, places, strict=True) if mode.name in best]
@@ -131,13 +134,14 @@ def notes(tasks: list[TaskComparison], panels: list[TaskComparison]) -> list[str
     """Say what the marks mean and what is left out."""
     read, lines = {task.tested for task in panels}, [f"Bars: 95 % intervals {over(panels)}."]
     lines.append("Dotted: the Pareto front, the modes that none with as few parameters beats.")
-    if len({mode.name for task in tasks for mode in task.modes}) > NAMED:
-        lines.append("Grey: the other modes, but for full fine-tuning.")
+    many = len({mode.name for task in tasks for mode in task.modes}) > NAMED
+    if many:
+        lines.append("Grey, without bars: the other modes, but for full fine-tuning.")
     if True in read:
         lines.append("Filled: test scores.")
     if False in read:
         lines.append("Hollow: validation scores, which chose the setting.")
-    if any(crowded(logarithms(task)) for task in panels):
+    if not many and any(crowded(logarithms(task)) for task in panels):
         lines.append("Points of modes that train nearly as many parameters are moved apart so that none is hidden.")
     return [*lines, *style.diverged(tasks)]
 
