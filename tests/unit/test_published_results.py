@@ -17,7 +17,12 @@ from finegrid.reporting.discussion import discuss as discussion_of
 from finegrid.sealed import as_json, read_record
 
 # Folders of results/, and the configurations in config/ that they are runs of.
-RUNS = {"reference": "imdb-bundled", "ladder": "ladder-offline", "methods": "methods", "methods-minilm": "methods-minilm"}
+RUNS = {
+    "reference": "imdb-bundled",
+    "ladder": "ladder-offline",
+    "methods": "methods",
+    "methods-minilm": "methods-minilm",
+}
 REFERENCE = REPOSITORY / "results" / "reference"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PUBLISHED = read_published([REPOSITORY / "config" / "published.yaml"])
