@@ -23,16 +23,18 @@ from transformers.utils import logging
 
 from finegrid import errors
 from finegrid.config.cell import Cell
-from finegrid.data.tokens import Split, collate, load_split
+from finegrid.data.tokens import Split, load_split
 from finegrid.errors import InputError
 from finegrid.evaluation.comparison import Comparison, ModeComparison
+from finegrid.evaluation.metrics import score_all
 from finegrid.files import write_json
 from finegrid.modeling.classifier import load_classifier
 from finegrid.modeling.trainable import apply_mode
 from finegrid.sealed import Result, as_json, read_record
+from finegrid.training.inputs import padded_inputs
+from finegrid.training.plain import PlainEngine
 
 MODES = ("full", "bitfit-head")
-EVALUATED_AT_ONCE = 64  # texts
 
 
 class Trained(Result):
@@ -86,7 +88,8 @@ def cell_of(mode: ModeComparison) -> Cell:
 def train_setting(mode: ModeComparison, cell: Cell, run: Path) -> Trained:
     """Train a cell by Trainer; return its accuracy on the test split beside finegrid's."""
     data = run / "data" / cell.model.name / cell.task.name
-    train_split, test_split = (load_split(data, name)[0] for name in ("train", "test"))
+    train_split, _ = load_split(data, "train")
+    test_split, test_stats = load_split(data, "test")
     model, _ = load_classifier(run / "base_model" / cell.model.name, cell.task.num_labels, cell.seed)
     apply_mode(model, cell.mode, cell.seed)
     torch.manual_seed(cell.seed)
@@ -108,12 +111,13 @@ def train_setting(mode: ModeComparison, cell: Cell, run: Path) -> Trained:
             disable_tqdm=True,
         )
         started = time.perf_counter()
-        OrderedTrainer(model, arguments, partial(collated, train_split), rows, cell=cell).train()
+        OrderedTrainer(model, arguments, partial(collated, model, train_split), rows, cell=cell).train()
         seconds = time.perf_counter() - started
+    logits = PlainEngine(model, test_split, "cpu", cell.seed).predict(test_split)
     tested = mode.chosen.test["accuracy"]
     return Trained(
         cell=cell,
-        trainer=accuracy(model, test_split),
+        trainer=score_all(cell.task, logits, test_split.labels.numpy(), test_stats.parts)["accuracy"],
         finegrid=next(each.test for each in (*mode.confirmations, *mode.chosen_cells) if each.seed == cell.seed),
         finegrid_mean=tested.mean,
         finegrid_sd=tested.sd,
@@ -147,20 +151,10 @@ class Batches:
         )
 
 
-def collated(split: Split, rows: list[int]) -> dict[str, torch.Tensor]:
-    """Return the padded inputs of a batch, and its labels."""
+def collated(model: torch.nn.Module, split: Split, rows: list[int]) -> dict[str, torch.Tensor]:
+    """Return the model's padded inputs for a batch, each [rows, longest], and its labels [rows]."""
     rows = torch.tensor(rows)
-    return {**collate(split, rows, "cpu"), "labels": split.labels[rows]}
-
-
-@torch.inference_mode()
-def accuracy(model: torch.nn.Module, split: Split) -> float:
-    """Return the share of rows whose class is right."""
-    model.eval()
-    right = 0
-    for rows in split.lengths.argsort().split(EVALUATED_AT_ONCE):
-        right += (model(**collate(split, rows, "cpu")).logits.argmax(-1) == split.labels[rows]).sum().item()
-    return right / len(split.labels)
+    return {**padded_inputs(model, split, rows, "cpu"), "labels": split.labels[rows]}
 
 
 def table(done: AllTrained) -> str:

@@ -36,7 +36,7 @@ def lean(hidden: tuple[str, ...] = ("scipy", "accelerate")):
     torch.distributed.is_available = lambda: False
     torch.compiler.disable = undecorated
     utils = import_module("transformers.utils")
-    import_again = utils.direct_transformers_import
+    import_again = utils.direct_transformers_import  # by which its processors run the package's `__init__`
     utils.direct_transformers_import = lambda _: sys.modules["transformers"]
     try:
         yield

@@ -105,7 +105,7 @@ METHODS = {
 def is_linear(peft_config: Any) -> bool:
     """Whether layers with adapters by a configuration of peft map the states of all tokens by one matrix and bias.
 
-    Dropout and noise differ from token to token, and the gradient of VeLoRA is an approximation by what it reads.
+    Dropout and noise differ from token to token, and VeLoRA approximates the gradient from the batch that it reads.
     """
     settings = vars(peft_config)
     by_token = [key for key in settings if key.endswith("dropout") or key == "velora_config"]

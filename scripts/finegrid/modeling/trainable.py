@@ -125,3 +125,8 @@ def count_parameters(model: torch.nn.Module) -> tuple[ParameterCounts, int]:
                 encoder += count
     total = sum(parameter.numel() for parameter in model.parameters())
     return ParameterCounts(encoder=encoder, head=head, total=encoder + head), total
+
+
+def trains(module: torch.nn.Module) -> bool:
+    """Whether any parameter of a module trains."""
+    return any(parameter.requires_grad for parameter in module.parameters())

@@ -8,6 +8,7 @@ import torch
 
 from finegrid.data.tokens import Split
 from finegrid.modeling.rank_schedule import Schedule
+from finegrid.modeling.trainable import trains
 from finegrid.records import Form
 from finegrid.training.optimiser import Rows
 
@@ -41,7 +42,7 @@ class Engine:
         """
         self.model.train()
         encoder = self.model.base_model
-        if not any(parameter.requires_grad for parameter in encoder.parameters()):
+        if not trains(encoder):
             encoder.eval()
         yield
 

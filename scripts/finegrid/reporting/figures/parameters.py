@@ -41,7 +41,7 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     drawn = {mode.name for task in panels for mode in task.modes if task.score(mode)}
-    named = {mode: look for mode, look in styles.items() if mode in drawn and not look.items() >= OTHERS.items()}
+    named = {mode: look for mode, look in styles.items() if mode in drawn and not grey(look)}
     style.legend_of_markers(grid[0, -1], named)
     kinds = {True: "filled: test", False: "hollow: validation, which chose the setting"}
     what = "; ".join(kinds[kind] for kind in sorted({task.tested for task in panels}, reverse=True))
@@ -56,14 +56,13 @@ def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
     totals = logarithms(task)
     low, high = decades_of(totals)
     margin = 0.05 * (high - low)
-    many = len(styles) > NAMED
-    places = totals if many else pushed_apart(totals, APART * (high - low))
+    places = totals if len(styles) > NAMED else pushed_apart(totals, APART * (high - low))
     fill = {} if task.tested else {"fillstyle": "none", "mew": 1.6}
     scored = list(filter(task.score, task.modes))
     for mode, place in zip(scored, places, strict=True):
         point, score = styles[mode.name] | {"linestyle": "none", "markersize": 7}, task.score(mode)
         below, above = score.mean - score.interval[0], score.interval[1] - score.mean
-        bars = None if many and point["color"] == OTHERS["color"] else [[max(0, below)], [max(0, above)]]
+        bars = None if grey(point) else [[max(0, below)], [max(0, above)]]
         axes.errorbar([10**place], [score.mean], yerr=bars, capsize=3, elinewidth=1.3, **point, **fill)
     best = front(task)
     line = [(10**place, task.score(mode).mean) for mode, place in zip(scored, places, strict=True) if mode.name in best]
@@ -73,6 +72,11 @@ def panel(axes, task: TaskComparison, styles: dict[str, dict]) -> None:
     decades = range(low, high + 1, math.ceil((high - low) / 4))
     axes.set_xticks([10**decade for decade in decades], [short_count(10**decade) for decade in decades])
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def grey(look: dict) -> bool:
+    """Whether a mode is one of many without a colour of its own."""
+    return look.items() >= OTHERS.items()
 
 
 def front(task: TaskComparison) -> set[str]:

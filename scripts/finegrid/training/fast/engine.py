@@ -8,9 +8,9 @@ import torch
 
 from finegrid.data.tokens import Split
 from finegrid.modeling.sparse_subset import entries_of
+from finegrid.modeling.trainable import trains
 from finegrid.training.engine import Engine
 from finegrid.training.fast import bert
-from finegrid.training.fast.bert.parts import trains
 from finegrid.training.fast.dropout import random_state, replace_dropout, set_random_state
 from finegrid.training.fast.embedding import UsedRows, trains_whole
 from finegrid.training.fast.features import Features, Head, only_head_trains

@@ -1,7 +1,8 @@
 """A linear layer with an adapter, as the one weight and bias that they amount to.
 
 Whatever its method, such a layer maps a token's state x to W x + b, with W and b made of the adapter's parameters. They
-are read off by the states 0 and 1, 0, ..., 0 and so on, once for a step: far fewer rows than a batch has tokens.
+are read off once for each step, from what it makes of the zero vector and of every unit vector: far fewer rows than a
+batch has tokens.
 """
 
 import torch

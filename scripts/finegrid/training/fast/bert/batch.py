@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from finegrid.data.tokens import Split
-from finegrid.training.fast.unpadded import LONGEST_ROUNDING, TOKENS_ROUNDING, group_texts, rounded
+from finegrid.training.fast.unpadded import LONGEST_ROUNDING, TOKENS_ROUNDING, group_texts, positions_after, rounded
 
 
 class Group(NamedTuple):
@@ -114,17 +114,3 @@ def lay_out(source: Source, rows: torch.Tensor, heads: int) -> Batch:
         by_token(is_real.ravel().nonzero()[0]),
         padding,
     )
-
-
-def positions_after(
-    padding: int, ids: np.ndarray, positions: np.ndarray, starts: np.ndarray, lengths: np.ndarray
-) -> np.ndarray:
-    """Number the tokens of each text from `padding` + 1, as RoBERTa does.
-
-    A padding token inside a text has the number `padding` and is not counted.
-    """
-    counted = ids != padding
-    if counted.all():
-        return positions + padding + 1
-    total = counted.cumsum()
-    return (total - (total - counted)[starts].repeat(lengths)) * counted + padding

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from finegrid.modeling.trainable import trains
 from finegrid.training.fast.bert import adapted, first_token
 from finegrid.training.fast.bert.adapted import Adapted
 from finegrid.training.fast.bert.batch import Batch
@@ -20,7 +21,7 @@ from finegrid.training.fast.bert.layers import (
 )
 from finegrid.training.fast.bert.mask import Mask, draw_mask, numbers
 from finegrid.training.fast.bert.norm import Norm
-from finegrid.training.fast.bert.parts import Block, blocks_of, trains
+from finegrid.training.fast.bert.parts import Block, blocks_of
 from finegrid.training.fast.embedding import add_rows
 
 

@@ -7,6 +7,7 @@ import torch
 
 from finegrid.data.tokenizer import COUNT_AFTER_PADDING
 from finegrid.modeling.methods import is_linear
+from finegrid.training.fast.unpadded import PARTS
 
 Head = Callable[[torch.Tensor], torch.Tensor]  # from states [texts, hidden size] to logits [texts, labels]
 
@@ -112,16 +113,10 @@ def head_of(model: torch.nn.Module) -> Head:
 
 def blocks_of(model: torch.nn.Module) -> list[Block]:
     """Return the layers of a model that `fits`."""
-    encoder = model.base_model
-    layers = encoder.transformer.layer if hasattr(encoder, "transformer") else encoder.encoder.layer
+    layers = model.base_model.get_submodule(PARTS[model.config.model_type].layers)
     return [KINDS[type(model).__name__].block(layer) for layer in layers]
 
 
 def counted_after(model: torch.nn.Module) -> int | None:
     """Return the padding token from whose number on a model numbers positions; None if they are counted from 0."""
     return model.config.pad_token_id if model.config.model_type in COUNT_AFTER_PADDING else None
-
-
-def trains(module: torch.nn.Module) -> bool:
-    """Whether a parameter of a module trains."""
-    return any(parameter.requires_grad for parameter in module.parameters())

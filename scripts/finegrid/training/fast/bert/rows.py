@@ -21,6 +21,7 @@ class LazyRows(UsedRows):
         super().__init__(model, split)
         self.means, self.squares = torch.zeros_like(self.gradient), torch.zeros_like(self.gradient)
         self.steps = torch.zeros(())  # done in all
+        self.touched = torch.empty(0, dtype=torch.int64)  # the rows with a gradient, each once
         self._begin()
 
     def _begin(self) -> None:
@@ -48,12 +49,11 @@ class LazyRows(UsedRows):
     def add_gradient(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add the gradient [tokens, hidden size] of rows `ids` [tokens] to that of the batch."""
         add_rows(self.gradient, ids, gradient, self.module.padding_idx)
-        self.written.append(ids)
+        self.touched = torch.cat([self.touched, ids]).unique()
 
     def norm(self) -> torch.Tensor:
         """Return the norm of the batch's gradient."""
-        self.written = [torch.cat(self.written).unique()]
-        return self.gradient.index_select(0, self.written[0]).norm()
+        return self.gradient.index_select(0, self.touched).norm()
 
     def step(self, learning_rate: float, scale: float) -> None:
         """Do a step of AdamW by the batch's gradient times `scale`; afterwards there is none."""
@@ -61,7 +61,8 @@ class LazyRows(UsedRows):
         of_means, of_squares = (1 - beta ** self.steps.item() for beta in BETAS)
         self.rates = np.append(self.rates, np.float32(learning_rate / of_means))
         self.roots = np.append(self.roots, np.float32(of_squares**-0.5))
-        compiled.update_rows(self.written.pop(), *self._state, gradient=self.gradient, scale=scale)
+        compiled.update_rows(self.touched, *self._state, gradient=self.gradient, scale=scale)
+        self.touched = self.touched[:0]
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the moving averages and the step count, by name: live references, not copies."""

@@ -20,5 +20,6 @@ from finegrid.training.fast.unpadded.layout import TOKENS_ROUNDING as TOKENS_ROU
 from finegrid.training.fast.unpadded.layout import concatenate as concatenate
 from finegrid.training.fast.unpadded.layout import group_texts as group_texts
 from finegrid.training.fast.unpadded.layout import lay_out as lay_out
+from finegrid.training.fast.unpadded.layout import positions_after as positions_after
 from finegrid.training.fast.unpadded.layout import rounded as rounded
 from finegrid.training.fast.unpadded.layout import scores as scores

@@ -18,7 +18,7 @@ from finegrid.training.fast.unpadded.attention import (
     in_autocast_dtype,
     use_unpadded_attention,
 )
-from finegrid.training.fast.unpadded.layout import Layout, concatenate
+from finegrid.training.fast.unpadded.layout import Layout, concatenate, positions_after
 from finegrid.training.inputs import arguments
 
 
@@ -106,25 +106,15 @@ def inputs_of(model: torch.nn.Module, split: Split, rows: torch.Tensor) -> tuple
     """
     rows, inputs = concatenate(split, rows, model.config.num_attention_heads)
     if model.config.model_type in COUNT_AFTER_PADDING:
-        inputs["position_ids"] = _positions_from_padding(inputs, model.config.pad_token_id)
+        layout, real = inputs["layout"], int(inputs["layout"].lengths.sum())
+        tokens = (inputs[name][0, :real].numpy() for name in ("input_ids", "position_ids"))
+        texts = (each.numpy() for each in (layout.starts, layout.lengths))
+        numbered = positions_after(model.config.pad_token_id, *tokens, *texts)
+        inputs["position_ids"][0, :real] = torch.from_numpy(numbered)
     taken = arguments(type(model)) | {"layout"}
     if not getattr(model, "token_types", True):
         taken = taken - {"token_type_ids"}
     return rows, {name: value for name, value in inputs.items() if name in taken}
-
-
-def _positions_from_padding(inputs: dict, padding: int) -> torch.Tensor:
-    """Number the tokens of each text from `padding` + 1, as RoBERTa does: int64 [1, tokens].
-
-    A padding token inside a text has the number `padding` and is not counted.
-    """
-    counted, layout = inputs["input_ids"] != padding, inputs["layout"]
-    position = inputs["position_ids"] + 1
-    if not counted[0, : int(layout.lengths.sum())].all():
-        total = counted.cumsum(1)
-        before = (total - counted.long())[0, layout.starts].repeat_interleave(layout.lengths)
-        position[0, : len(before)] = total[0, : len(before)] - before
-    return position * counted + padding
 
 
 def _to_first_tokens(_, __, kwargs: dict, output):

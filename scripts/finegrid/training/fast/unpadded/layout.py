@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn.functional import pad as pad_end
 
@@ -105,3 +106,18 @@ def _group(first: int, lengths: torch.Tensor, first_end: int, longest: int, head
     if total < len(lengths) * longest:
         bias = torch.zeros(size).masked_fill_(~real, float("-inf")).repeat_interleave(heads, 0)[:, None]
     return Group(texts, size, rows, place.flatten(), bias)
+
+
+def positions_after(
+    padding: int, ids: np.ndarray, positions: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Number the tokens of each text from `padding` + 1, as RoBERTa does.
+
+    `ids` and `positions`, counted from 0, are int [tokens], `starts` and `lengths` of each text int [texts]. A padding
+    token inside a text has the number `padding` and is not counted.
+    """
+    counted = ids != padding
+    if counted.all():
+        return positions + padding + 1
+    total = counted.cumsum()
+    return (total - (total - counted)[starts].repeat(lengths)) * counted + padding
