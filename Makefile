@@ -51,7 +51,7 @@ format: $(VENV)/installed-test
 	$(BIN)/snakefmt Snakefile workflow
 
 # About an hour on two cores. The last one writes benchmarks/results/, the README's table of speed and that of docs/speed.md.
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed
 	$(BIN)/python benchmarks/graph.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/against_trainer.py

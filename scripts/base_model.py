@@ -28,11 +28,13 @@ def main() -> None:
         elif model.source == "random":
             provenance = make_random_model(folder)
         else:
-            from finegrid.modeling.hub import make_pretrained_model  # imports torch
+            from finegrid.modeling.hub import make_pretrained_model
+            from finegrid.modeling.lean_transformers import lean  # imports torch
             from finegrid.training.batch_check import check_batches
 
-            provenance = make_pretrained_model(model, folder, arguments.mirror, arguments.fetched)
-            check_batches(folder, model.where)
+            with lean():
+                provenance = make_pretrained_model(model, folder, arguments.mirror, arguments.fetched)
+                check_batches(folder, model.where)
         if arguments.tokenizer_of:
             check_same_tokenizer(folder, Path(arguments.tokenizer_of), model.name)
         return {"model": as_json(model), **provenance}

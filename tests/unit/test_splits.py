@@ -1,13 +1,16 @@
 """The splits of a task: files in any format, hidden test sets, rows held out or left out."""
 
+import numpy as np
 import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
+from datasets import Dataset
+from sklearn.model_selection import train_test_split
 
 from finegrid.config.definition import Task
 from finegrid.data import splits
-from finegrid.data.readers import read_file
+from finegrid.data.readers import draw, read_file
 from finegrid.errors import InputError
 
 CLASSES = ("bad", "good")
@@ -42,6 +45,24 @@ def test_every_format_gives_the_same_rows(tmp_path, form):
     assert rows.texts == {column: TABLE[column].tolist() for column in TASK.text}
     assert rows.labels == TABLE["stars"].tolist()
     assert read_file(path, TASK, labelled=False).labels is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("classes", [("bad", "so-so", "good"), None])
+def test_a_draw_is_that_of_scikit_learn(classes, seed):
+    random = np.random.default_rng(seed)
+    rows = Dataset.from_dict({"label": random.choice(3, size=500, p=[0.5, 0.3, 0.2]).tolist()})
+    kind = {"metrics": ["accuracy"]} if classes else {"metrics": ["pearson"], "regression": True}
+    size, task = int(random.integers(3, 497)), make_task(label="label", classes=classes, **kind)
+    labels = classes and rows["label"][:]
+    expected = train_test_split(range(500), train_size=size, stratify=labels, random_state=seed)[0]
+    assert draw(rows, size, seed, task) == expected
+
+
+def test_a_class_of_one_row_is_not_drawn_from():
+    rows = Dataset.from_dict({"label": [0, 1, 1, 1]})
+    with pytest.raises(ValueError, match=r"a class has a single row; expected two or more"):
+        draw(rows, 2, seed=0, task=make_task(label="label"))
 
 
 def test_texts_of_json_stay_as_they_are(tmp_path):

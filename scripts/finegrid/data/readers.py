@@ -5,10 +5,12 @@ from numbers import Number
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas
 import pyarrow
 import pyarrow.parquet
 from datasets import Dataset
+from datasets.utils.stratify import stratified_shuffle_split_generate_indices
 
 from finegrid.config.definition import Task
 from finegrid.data.csv_form import check_form, form_of, hint
@@ -180,10 +182,17 @@ def texts_of(rows: Dataset, task: Task) -> list[tuple[str, ...]]:
 
 
 def draw(rows: Dataset, size: int, seed: int, task: Task) -> list[int]:
-    """Draw `size` rows, the classes in proportion; return their numbers. Raises ValueError if that cannot be done."""
-    from sklearn.model_selection import train_test_split
+    """Draw `size` rows, the classes in proportion; return their numbers. Raises ValueError if that cannot be done.
 
-    if size == len(rows):
+    The rows are those that scikit-learn's `train_test_split` draws, without its import, which takes over a second.
+    """
+    others, random = len(rows) - size, np.random.RandomState(seed)
+    if not others:
         return list(range(size))
-    labels = None if task.classes is None else rows[task.label]
-    return train_test_split(range(len(rows)), train_size=size, stratify=labels, random_state=seed)[0]
+    if task.classes is None:
+        return random.permutation(len(rows))[others:].tolist()
+    labels = np.array(rows[task.label][:])
+    if min(np.unique(labels, return_counts=True)[1]) < 2:
+        raise ValueError("a class has a single row; expected two or more")
+    drawn, _ = next(stratified_shuffle_split_generate_indices(labels, size, others, random))
+    return drawn.tolist()

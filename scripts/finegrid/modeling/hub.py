@@ -102,7 +102,8 @@ def load_encoder(staged: Path, source: Path):
     configuration or are not finite.
     """
     import torch
-    from transformers import AutoModel, AutoModelForSequenceClassification
+    from transformers.initialization import no_init_weights
+    from transformers.models.auto import AutoModel, AutoModelForSequenceClassification
 
     settings = {
         "dtype": torch.float32,
@@ -116,7 +117,7 @@ def load_encoder(staged: Path, source: Path):
     torch.manual_seed(DRAW_SEED)
     encoder, loading = AutoModel.from_pretrained(staged, **settings)
     # The classifier may use less than the whole encoder: RoBERTa's has no pooler, Funnel's no decoder.
-    with torch.device("meta"):
+    with torch.device("meta"), no_init_weights():
         classifier = AutoModelForSequenceClassification.from_config(encoder.config)
     used = set(classifier.base_model.state_dict())
     if not used <= set(encoder.state_dict()):  # or more: Nomic BERT's has a pooler

@@ -31,7 +31,8 @@ ALTERNATIVES = ("tokenizer.model", "tiktoken.model", "tekken.json")  # where tra
 
 def load_tokenizer(staged: Path, source: Path, files):
     """Load the tokenizer as transformers does. Raises InputError if it is not one of the package tokenizers."""
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.models.auto import AutoTokenizer
+    from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(staged, local_files_only=True, trust_remote_code=False)
@@ -97,7 +98,7 @@ def save_tokenizer(tokenizer, folder: Path, source: Path) -> None:
 
     Raises InputError if what was saved cuts texts in another way.
     """
-    from transformers import AutoTokenizer
+    from transformers.models.auto import AutoTokenizer
 
     for key in ("auto_map", "fast_tokenizer_files"):  # code, and names that the files have in the repository
         tokenizer.init_kwargs.pop(key, None)

@@ -24,7 +24,7 @@ def lean(hidden: tuple[str, ...] = ("scipy", "accelerate")):
     """Within this block, transformers is imported as if these packages and the compiler were not installed."""
     absent = dict.fromkeys(hidden)  # a module that is None counts as not installed
     stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
-    for decorator in ("allow_in_graph", "assume_constant_result"):
+    for decorator in ("allow_in_graph", "assume_constant_result", "disable"):
         setattr(stand_ins[COMPILER], decorator, undecorated)
     stand_ins[MASK_INDEXING].TransformGetItemToIndex = mask_indexing
     replaced = {name: module for name, module in {**absent, **stand_ins}.items() if name not in sys.modules}
@@ -66,7 +66,7 @@ class Unopened(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-def undecorated(function=None, **_):
+def undecorated(function=None, *_, **__):
     """Replace a decorator of the compiler: return the function as it is."""
     return undecorated if function is None else function
 

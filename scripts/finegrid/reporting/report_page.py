@@ -24,7 +24,7 @@ from finegrid.sealed import read_as, read_record
 
 RESULT_TABLE = "table2"
 # Packages behind the tables, figures and this page; those behind the training are in the comparison.
-PACKAGES = ["snakemake", "datasets", "tokenizers", "scikit-learn", "scipy", "statsmodels", "pandas", "matplotlib"]
+PACKAGES = ["snakemake", "datasets", "tokenizers", "scipy", "statsmodels", "pandas", "matplotlib"]
 
 
 class NotedTable(NamedTuple):

@@ -51,7 +51,7 @@ def check_batches(base_model, source) -> None:
 
 def alone(model: torch.nn.Module, base_model, length: int) -> torch.Tensor:
     """Return the logits of the texts one by one, [texts, NUM_LABELS], by transformers alone."""
-    from transformers import AutoTokenizer
+    from transformers.models.auto import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_model, local_files_only=True)
     logits = []

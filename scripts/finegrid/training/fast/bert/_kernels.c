@@ -16,7 +16,7 @@
 
 #define MOST 1024  // places of a text, whose longest may have 512 tokens
 #define LANES 16
-#define VERSION 3
+#define VERSION 4
 int version(void) { return VERSION; }
 
 INLINE float from_bfloat16(uint16_t x) {
@@ -57,34 +57,32 @@ INLINE float reciprocal(float x) {  // of 2^-60 to 2^60, relative error 2e-7; qu
 // AdamW of embeddings [all rows, width]: `means` and `squares` are its moving averages, `rates` and `roots` of each step
 // what a mean is multiplied by, and the root of a square before `epsilon` is added. `done` has the last step of each row.
 
-// Do the steps up to `step` for `count` rows, whose gradients were 0. From WAIT steps on, stop once nothing moves: means
-// shrink faster than roots and, but for a warm-up of the rates, which has less effect by then, so do the updates.
-#define WAIT 64
+// Do the steps up to `step` for `count` rows, whose gradients were 0. In each of them mean and root shrink by the factors
+// `beta1` and `shrink`, so what they are multiplied by is the same for all of a row. After MISSED steps nothing moves.
+#define MISSED 192
 KERNEL void catch_up(const int64_t *rows, int count, int width, float *values, float *means, float *squares,
                      int32_t *done, int step, const float *rates, const float *roots, float beta1, float beta2,
                      float epsilon) {
+    float shrink = sqrtf(beta2), of_mean[MISSED], of_root[MISSED];
     for (int i = 0; i < count; i++) {
-        int first = done[rows[i]] + 1;
-        if (first > step) continue;
+        int first = done[rows[i]] + 1, missed = step + 1 - first, steps = missed < MISSED ? missed : MISSED;
+        if (missed <= 0) continue;
         done[rows[i]] = step;
+        float smaller = 1, lower = 1;
+        for (int s = 0; s < steps; s++) {
+            of_mean[s] = rates[first + s] * (smaller *= beta1);
+            of_root[s] = roots[first + s] * (lower *= shrink);
+        }
+        float rest1 = powf(beta1, missed), rest2 = powf(beta2, missed);
         for (int j = 0; j < width; j += LANES) {
             size_t o = rows[i] * width + j, size = (width - j < LANES ? width - j : LANES) * sizeof(float);
-            float x[LANES] = {0}, m[LANES] = {0}, v[LANES] = {0}, moved = 1;
+            float x[LANES] = {0}, m[LANES] = {0}, v[LANES] = {0}, root[LANES];
             memcpy(x, values + o, size);
             memcpy(m, means + o, size);
             memcpy(v, squares + o, size);
-            int s = first;
-            for (; s <= step && (s < first + WAIT || moved > 0); s++) {
-                moved = 0;
-                for (int l = 0; l < LANES; l++) {
-                    m[l] *= beta1;
-                    v[l] *= beta2;
-                    float next = x[l] - rates[s] * m[l] / (sqrtf(v[l]) * roots[s] + epsilon);
-                    moved += fabsf(next - x[l]);
-                    x[l] = next;
-                }
-            }
-            float rest1 = powf(beta1, step + 1 - s), rest2 = powf(beta2, step + 1 - s);
+            for (int l = 0; l < LANES; l++) root[l] = sqrtf(v[l]);
+            for (int s = 0; s < steps; s++)
+                for (int l = 0; l < LANES; l++) x[l] -= m[l] * of_mean[s] * reciprocal(root[l] * of_root[s] + epsilon);
             for (int l = 0; l < LANES; l++) m[l] *= rest1, v[l] *= rest2;
             memcpy(values + o, x, size);
             memcpy(means + o, m, size);

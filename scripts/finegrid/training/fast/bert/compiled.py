@@ -13,7 +13,7 @@ from finegrid.training.fast.bert.mask import Mask
 from finegrid.training.fast.bert.norm import Norm
 from finegrid.training.optimiser import BETAS, EPSILON
 
-VERSION = 3  # of _kernels.c; a library of another one, from before an update, is not used
+VERSION = 4  # of _kernels.c; a library of another one, from before an update, is not used
 SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 MASK = [c_uint32] * 3
 ARGUMENTS = {
