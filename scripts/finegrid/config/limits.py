@@ -16,7 +16,9 @@ TOKENS_AT_ONCE = 8192  # of a micro-batch; not imported from training, whose cod
 BYTES_PER_TOKEN = 100  # of each layer and unit of width
 BYTES_PER_SCORE = 12  # of attention: each layer, head and pair of tokens
 STARTUP_SECONDS = 2.0
-SECONDS_PER_VALUE = 1.6e-8  # of each token, layer and unit of width: all that is not a matrix product
+PRODUCT_SHARE = 0.6  # of a core's rate in large matrix products, in those of a cell
+SECONDS_PER_VALUE = 3.5e-8  # of each token, layer and unit of width: all that is neither a product nor attention
+SECONDS_PER_SCORE = 6e-9  # of attention: each layer, head and pair of tokens
 SECONDS_PER_LAYER = 2e-3  # of each step and layer: calls
 SLOW = 20e9  # floating-point operations per second of a core without bfloat16
 SLACK = 3  # times the expected time on such a core
@@ -93,10 +95,10 @@ def seconds(size: Size, work: Work, epochs: int, batch_size: int, product_rate: 
     layers = size.layers - 1 + 2 / 12
     tokens = 3 * work.train_tokens + work.validation_tokens
     length = work.train_tokens / max(1, work.train_rows)
-    products = tokens * layers * (2 * 12 * size.width**2 + 4 * length * size.width)
-    rest = tokens / 3 * layers * size.width * SECONDS_PER_VALUE
+    products = tokens * layers * (2 * 12 * size.width**2 + 4 * length * size.width) / (PRODUCT_SHARE * product_rate)
+    rest = tokens / 3 * layers * (size.width * SECONDS_PER_VALUE + length * size.heads * SECONDS_PER_SCORE)
     calls = work.steps(batch_size) * size.layers * SECONDS_PER_LAYER
-    return STARTUP_SECONDS + epochs * (products / product_rate + rest + calls)
+    return STARTUP_SECONDS + epochs * (products + rest + calls)
 
 
 def minutes(size: Size, work: Work, epochs: int, batch_size: int) -> int:
