@@ -50,6 +50,18 @@ def test_time_is_in_whole_hours():
     assert minutes(MINILM, LONG, 4, 16) % 60 == 0
 
 
+@pytest.mark.parametrize(
+    ("size", "work", "epochs", "batch_size", "measured"),
+    [
+        (TINY, Work(5_512_001, 20_000, 682_865, 512), 4, 8, 225),
+        (TINY, Work(5_512_001, 20_000, 682_865, 512), 4, 64, 210),
+        (MINILM, Work(123_863, 1000, 61_872, 128), 2, 16, 53),
+    ],
+)
+def test_a_cell_is_told_to_take_what_was_measured_or_a_little_more(size, work, epochs, batch_size, measured):
+    assert measured < seconds(size, work, epochs, batch_size, 1.5e12) < 1.4 * measured
+
+
 def test_small_batches_take_longer_and_a_quick_core_less():
     assert seconds(TINY, LONG, 4, 8, 100e9) > seconds(TINY, LONG, 4, 64, 100e9)
     assert seconds(MINILM, LONG, 4, 16, 200e9) < 0.7 * seconds(MINILM, LONG, 4, 16, 100e9)

@@ -1,8 +1,9 @@
 """The memory and time that a cell asks for, by the size of the model and the length of the texts.
 
 Fitted to measured peaks, with room above each; all texts were of full length: BERT-tiny (2 layers, 128 wide, 2
-heads) takes 0.5 GB at 64 x 128 tokens and 0.6 GB at 16 x 512; MiniLM-L6 (6, 384, 12) 4.2 GB at 16 x 512. Time is a
-limit, several times what a cell takes on one core.
+heads) takes 0.5 GB at 64 x 128 tokens and 0.6 GB at 16 x 512; MiniLM-L6 (6, 384, 12) 4.2 GB at 16 x 512. Times are
+fitted to cells of both models on a Xeon that multiplies bfloat16 (tests/unit/test_limits.py has them); the limit is
+several times what a cell takes on one core.
 """
 
 import json

@@ -186,9 +186,9 @@ def draw(rows: Dataset, size: int, seed: int, task: Task) -> list[int]:
 
     The rows are those that scikit-learn's `train_test_split` draws, without its import, which takes over a second.
     """
-    others, random = len(rows) - size, np.random.RandomState(seed)
-    if not others:
+    if size == len(rows):
         return list(range(size))
+    others, random = len(rows) - size, np.random.RandomState(seed)
     if task.classes is None:
         return random.permutation(len(rows))[others:].tolist()
     labels = np.array(rows[task.label][:])

@@ -41,7 +41,7 @@ def make_random_model(folder) -> dict:
     check_bundled_model()
     torch.manual_seed(RANDOM_SEED)
     with lean():
-        from transformers import AutoConfig, AutoModel
+        from transformers.models.auto import AutoConfig, AutoModel
 
         config = AutoConfig.from_pretrained(FOLDER, local_files_only=True)
         AutoModel.from_config(config, dtype=torch.float32).save_pretrained(folder)

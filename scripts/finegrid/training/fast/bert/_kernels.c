@@ -57,8 +57,8 @@ INLINE float reciprocal(float x) {  // of 2^-60 to 2^60, relative error 2e-7; qu
 // AdamW of embeddings [all rows, width]: `means` and `squares` are its moving averages, `rates` and `roots` of each step
 // what a mean is multiplied by, and the root of a square before `epsilon` is added. `done` has the last step of each row.
 
-// Do the steps up to `step` for `count` rows, whose gradients were 0. In each of them mean and root shrink by the factors
-// `beta1` and `shrink`, so what they are multiplied by is the same for all of a row. After MISSED steps nothing moves.
+// Do the steps up to `step` for `count` rows, whose gradients were 0: the factors of each step hold for all elements of a
+// row. After MISSED steps a mean is a billionth of what it was, and moves nothing.
 #define MISSED 192
 KERNEL void catch_up(const int64_t *rows, int count, int width, float *values, float *means, float *squares,
                      int32_t *done, int step, const float *rates, const float *roots, float beta1, float beta2,
