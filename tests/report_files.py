@@ -53,7 +53,11 @@ def write_report_files(folder: Path, discussion=True) -> Path:
     sections = [Section(heading=MARKUP, sentences=sentences)] if discussion else []
     answer = Sentence(text="The <answer>.", figures={}) if discussion else None
     write_json(folder / "discussion.json", as_json(Discussion(answer=answer, sections=sections)))
-    tables = [odd_table("table1", "Validation of <b>", [BOTH, "A note of <u>."]), odd_table("table2", "Test", [BOTH])]
+    tables = [
+        odd_table("table1", "Validation of <b>", [BOTH]),
+        odd_table("table2", "Test", [BOTH]),
+        odd_table("table3", "Rates", [BOTH, "A note of <u>."]),
+    ]
     write_json(folder / "tables" / "tables.json", [as_json(table) for table in tables])
     entries = [
         FigureEntry(name=name, caption=f"About {name} & more", alt=f'A "dot" for {name}', task=TASK)

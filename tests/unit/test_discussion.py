@@ -76,6 +76,14 @@ def test_the_gap_is_taken_apart():
     assert "With one seed, nothing here shows how much these scores vary from seed to seed." in said
 
 
+def test_the_gap_at_the_studys_rates_is_to_full_fine_tuning_at_them():
+    full = mode("full", 0.95, seeds=(0,), rates=RATES)
+    settings = tuple(setting_score((16, rate), [score]) for rate, score in zip(RATES, (0.9, 0.95), strict=True))
+    said = texts([task(modes=[changed(full, "settings", settings), *study()[1:]])])
+    assert "bitfit reaches 0.500 accuracy on validation, 0.400 behind full fine-tuning (0.900)." in said
+    assert "bitfit reaches 0.700 accuracy on the test split; full fine-tuning reaches 0.950." in said
+
+
 def test_changes_that_help_each_other():
     assert "add up to less than that: each change helps the other." in texts([task(modes=study(head=(0.55, 0.85)))])
 
@@ -203,6 +211,35 @@ def test_noise_and_hidden_tests_are_mentioned():
     assert "lora reaches 0.805 accuracy on validation, which also chose the settings; full" in said
     assert "is within noise (corrected p 0.400)." in said
     assert "Scores are means over 3 seeds." in said
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "scores", "expected"),
+    [
+        ("accuracy", {"neg": 40, "pos": 60}, (0.603, 0.7), "reaches 0.600 accuracy, and the 95% interval of full fine"),
+        ("accuracy", {"neg": 40, "pos": 60}, (0.7, 0.605), None),  # intervals reach 0.004 to either side
+        ("accuracy", {"pos": 60, "neg": 40}, (0.603, 0.5), "interval of full fine-tuning and bitfit reaches down"),
+        ("f1", {"neg": 40, "pos": 60}, (0.8, 0.75), "reaches 0.750 F1, and the 95% interval of bitfit"),
+        ("f1", {"pos": 60, "neg": 40}, (0.8, 0.75), "reaches 0.750 F1, and the 95% interval of bitfit"),
+        ("macro_f1", {"neg": 40, "pos": 60}, (0.8, 0.375), "reaches 0.375 macro F1, and the 95% interval of bitfit"),
+        ("matthews", {"neg": 40, "pos": 60}, (0.2, 0.0), "reaches 0.000 Matthews correlation, and the 95% interval of"),
+        ("pearson", {"lowest": 0, "mean": 2, "highest": 5}, (0.2, 0.0), "reaches 0.000 Pearson correlation, and the"),
+        ("mean_squared_error", {"lowest": 0, "mean": 2, "highest": 5}, (0.2, 0.0), None),
+    ],
+)
+def test_scores_that_one_answer_reaches_are_mentioned(metric, labels, scores, expected):
+    modes = [mode(name, score, seeds=(0,)) for name, score in zip(("full", "bitfit"), scores, strict=True)]
+    of_labels = changed(task(modes=modes, metrics=(metric,)), "data.splits.test.labels", labels)
+    text = texts([of_labels])
+    assert expected in text if expected else "One answer" not in text
+
+
+def test_of_many_modes_that_learned_nothing_the_count_is_told():
+    modes = [mode("full", 0.9, seeds=(0,)), *(mode(f"m{index}", 0.6, seeds=(0,)) for index in "abcdefghi")]
+    of_labels = changed(task(modes=modes), "data.splits.test.labels", {"neg": 40, "pos": 60})
+    assert "95% interval of 9 modes reaches down to that, so this run does not show that they learn the task" in texts(
+        [of_labels], checked=False
+    )
 
 
 def test_diverged_cells_and_edges_are_mentioned():

@@ -6,6 +6,7 @@ import discuss
 import pytest
 import tables
 from conftest import REPOSITORY
+from markupsafe import escape
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import read_configfile, resolve_config
@@ -75,10 +76,10 @@ def test_its_figures_and_report_are_there(folder, comparison):
     assert {path.name for path in (folder / "figures").iterdir()} == expected | {"figures.json"}
     report = (folder / "report.html").read_text(encoding="utf-8")
     for sentence in said(comparison):
-        assert sentence.replace("'", "&#39;") in report
+        assert escape(sentence) in report
 
 
-@pytest.mark.parametrize("name", ["table2", "table3"])
+@pytest.mark.parametrize("name", ["table1", "table2"])
 def test_the_readme_shows_its_tables(name):
     table = (REFERENCE / "tables" / f"{name}.md").read_text(encoding="utf-8")
     assert "\n".join(line for line in table.splitlines() if line.startswith("|")) in README

@@ -32,9 +32,14 @@ def test_where_nothing_is_discussed_nothing_is_shown_of_it(tmp_path):
 def test_it_begins_with_the_result_and_shows_it_once(tmp_path):
     text = write_report_files(tmp_path).read_text(encoding="utf-8")
     result, _, rest = text.partition('<main id="content"')[2].partition("</section>")
-    for shown in ("The &lt;answer&gt;.", "Table 2. Test", f'alt="A &#34;dot&#34; for heatmap_{TASK}"'):
+    for shown in (
+        "The &lt;answer&gt;.",
+        "Table 1. Validation",
+        "Table 2. Test",
+        f'alt="A &#34;dot&#34; for heatmap_{TASK}"',
+    ):
         assert shown in result and shown not in rest, shown
-    for shown in ("Table 1. Validation", 'alt="A &#34;dot&#34; for costs"'):
+    for shown in ("Table 3. Rates", 'alt="A &#34;dot&#34; for costs"'):
         assert shown in rest and shown not in result, shown
 
 
@@ -43,7 +48,7 @@ def test_each_note_is_there_once_and_its_tables_link_it(tmp_path):
     assert text.count(BOTH) == 1
     assert re.findall(r'<li id="note-(\d)">(.*)</li>', text) == [("1", BOTH), ("2", "A note of &lt;u&gt;.")]
     links = [re.findall('href="#note-(.)"', each) for each in re.findall(r">Notes? (<a href=.*)</p>", text)]
-    assert links == [["1"], ["1", "2"]]
+    assert links == [["1"], ["1"], ["1", "2"]]
 
 
 def test_several_tasks_begin_with_figures_of_all():

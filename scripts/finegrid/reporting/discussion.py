@@ -8,6 +8,7 @@ from finegrid.evaluation.published import PublishedScore, of_known_size
 from finegrid.reporting import ladder
 from finegrid.reporting.answer import answer
 from finegrid.reporting.beside_published import beside_the_published
+from finegrid.reporting.one_answer import learned_nothing
 from finegrid.reporting.sentences import Discussion, Section, Sentence, listed, sentence
 
 # The largest learning rate of the original study, which found that BitFit fails on small models.
@@ -23,6 +24,7 @@ def discuss(comparison: Comparison, published: list[PublishedScore]) -> Discussi
         sentences = [
             *distance_from_full(task),
             *explain_the_gap(task),
+            *learned_nothing(task),
             *beside_the_published(task, beside),
             *caveats(task),
         ]
@@ -89,7 +91,7 @@ def judgement(pair: Pair, higher_is_better: bool) -> Sentence:
 def explain_the_gap(task: TaskComparison) -> list[Sentence]:
     """Say how much of bitfit's gap at the study's learning rates is due to their range and to the frozen classifier."""
     full, bitfit, head = (task.mode(name) for name in ("full", "bitfit", "bitfit-head"))
-    best_full = full and best(task, full)
+    best_full = full and best(task, full, STUDYS_LARGEST)
     narrow = bitfit and best(task, bitfit, STUDYS_LARGEST)
     if not best_full or not narrow:
         return []

@@ -16,13 +16,12 @@ from finegrid.evaluation.comparison import CellScore, Comparison, ModeComparison
 from finegrid.files import read_json
 from finegrid.records import SplitStats
 from finegrid.reporting.figures import FigureEntry
-from finegrid.reporting.layout import ShownTable
+from finegrid.reporting.layout import RESULTS, ShownTable
 from finegrid.reporting.model_inputs import InputsPage
 from finegrid.reporting.pages import TEMPLATES, render
 from finegrid.reporting.sentences import Discussion
 from finegrid.sealed import read_as, read_record
 
-RESULT_TABLE = "table2"
 # Packages behind the tables, figures and this page; those behind the training are in the comparison.
 PACKAGES = ["snakemake", "datasets", "tokenizers", "scipy", "statsmodels", "pandas", "matplotlib"]
 
@@ -118,9 +117,9 @@ def gather(run_folder: Path, configuration, inputs: list[str]) -> ReportPage:
         comparison=comparison,
         modes=list(dict.fromkeys(mode.name for _, mode in comparison.rows())),
         discussion=read_record(Discussion, run_folder / "discussion.json"),
-        result_tables=[each for each in tables if each.table.name == RESULT_TABLE],
+        result_tables=[each for each in tables if each.table.name in RESULTS],
         result_figures=[figure for figure in drawn if figure.entry.name in first],
-        tables=[each for each in tables if each.table.name != RESULT_TABLE],
+        tables=[each for each in tables if each.table.name not in RESULTS],
         notes=notes,
         figures=[figure for figure in drawn if figure.entry.name not in first],
         grid=grid(comparison),
@@ -133,9 +132,8 @@ def gather(run_folder: Path, configuration, inputs: list[str]) -> ReportPage:
 
 
 def numbered(tables: list[ShownTable]) -> tuple[list[NotedTable], list[str]]:
-    """Return tables with the numbers of their notes, and the notes in that order: first those of the first table."""
-    in_order = sorted(tables, key=lambda table: table.name != RESULT_TABLE)
-    notes = list(dict.fromkeys(note for table in in_order for note in table.notes))
+    """Return tables with the numbers of their notes, and the notes in the order of the tables."""
+    notes = list(dict.fromkeys(note for table in tables for note in table.notes))
     return [NotedTable(table, sorted(notes.index(note) + 1 for note in table.notes)) for table in tables], notes
 
 

@@ -4,15 +4,13 @@ import textwrap
 
 from tabulate import tabulate
 
-from finegrid.reporting.layout import ShownTable
+from finegrid.reporting.layout import RESULTS, ShownTable
 from finegrid.reporting.sentences import Discussion
-
-SHOWN = ("table1", "table2")
 
 
 def summary(tables: list[ShownTable], discussion: Discussion, width: int) -> str:
     """Return the text, its sentences wrapped to a width in characters; tables are as wide as they are."""
-    shown = [table for table in tables if table.name in SHOWN]
+    shown = [table for table in tables if table.name in RESULTS]
     parts = [part for table in shown for part in (f"{table.title}. {table.caption}", grid(table))]
     if discussion.answer:
         parts.append(wrapped(discussion.answer.text, width))
