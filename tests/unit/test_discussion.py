@@ -213,35 +213,6 @@ def test_noise_and_hidden_tests_are_mentioned():
     assert "Scores are means over 3 seeds." in said
 
 
-@pytest.mark.parametrize(
-    ("metric", "labels", "scores", "expected"),
-    [
-        ("accuracy", {"neg": 40, "pos": 60}, (0.603, 0.7), "reaches 0.600 accuracy, and the 95% interval of full fine"),
-        ("accuracy", {"neg": 40, "pos": 60}, (0.7, 0.605), None),  # intervals reach 0.004 to either side
-        ("accuracy", {"pos": 60, "neg": 40}, (0.603, 0.5), "interval of full fine-tuning and bitfit reaches down"),
-        ("f1", {"neg": 40, "pos": 60}, (0.8, 0.75), "reaches 0.750 F1, and the 95% interval of bitfit"),
-        ("f1", {"pos": 60, "neg": 40}, (0.8, 0.75), "reaches 0.750 F1, and the 95% interval of bitfit"),
-        ("macro_f1", {"neg": 40, "pos": 60}, (0.8, 0.375), "reaches 0.375 macro F1, and the 95% interval of bitfit"),
-        ("matthews", {"neg": 40, "pos": 60}, (0.2, 0.0), "reaches 0.000 Matthews correlation, and the 95% interval of"),
-        ("pearson", {"lowest": 0, "mean": 2, "highest": 5}, (0.2, 0.0), "reaches 0.000 Pearson correlation, and the"),
-        ("mean_squared_error", {"lowest": 0, "mean": 2, "highest": 5}, (0.2, 0.0), None),
-    ],
-)
-def test_scores_that_one_answer_reaches_are_mentioned(metric, labels, scores, expected):
-    modes = [mode(name, score, seeds=(0,)) for name, score in zip(("full", "bitfit"), scores, strict=True)]
-    of_labels = changed(task(modes=modes, metrics=(metric,)), "data.splits.test.labels", labels)
-    text = texts([of_labels])
-    assert expected in text if expected else "One answer" not in text
-
-
-def test_of_many_modes_that_learned_nothing_the_count_is_told():
-    modes = [mode("full", 0.9, seeds=(0,)), *(mode(f"m{index}", 0.6, seeds=(0,)) for index in "abcdefghi")]
-    of_labels = changed(task(modes=modes), "data.splits.test.labels", {"neg": 40, "pos": 60})
-    assert "95% interval of 9 modes reaches down to that, so this run does not show that they learn the task" in texts(
-        [of_labels], checked=False
-    )
-
-
 def test_diverged_cells_and_edges_are_mentioned():
     said = texts([task()])
     assert "Training diverged in 6 of 18 cells." in said
