@@ -51,3 +51,21 @@ def test_a_lean_import_gives_the_same_model_without_what_is_heavy_and_hides_noth
     model = AutoModelForSequenceClassification.from_config(BertConfig(**SIZE)).eval()
     ids = torch.tensor(TEXTS)
     assert logits == model(input_ids=ids, attention_mask=(ids != 0).long()).logits.tolist()
+
+
+# A process that has asked a whole transformers what is installed, then loads a model: a test, or a user's own script.
+AFTER_A_WHOLE_IMPORT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from transformers import AutoConfig
+from transformers.utils import is_accelerate_available
+assert is_accelerate_available()
+from finegrid.modeling.lean_transformers import lean
+with lean():
+    from transformers.models.bert.modeling_bert import BertModel
+"""
+
+
+def test_after_a_whole_import_it_can_be_used_too():
+    done = run(sys.executable, "-c", AFTER_A_WHOLE_IMPORT, REPOSITORY / "scripts", cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr

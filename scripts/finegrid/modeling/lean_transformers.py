@@ -21,8 +21,12 @@ MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 @contextmanager
 def lean(hidden: tuple[str, ...] = ("scipy", "accelerate")):
-    """Within this block, transformers is imported as if these packages and the compiler were not installed."""
-    absent = dict.fromkeys(hidden)  # a module that is None counts as not installed
+    """Within this block, transformers is imported as if these packages and the compiler were not installed.
+
+    A transformers that was imported whole before may have found the packages, and then keeps them.
+    """
+    whole = PACKAGES[0] in sys.modules and not isinstance(sys.modules[PACKAGES[0]], Unopened)
+    absent = dict.fromkeys(() if whole else hidden)  # a module that is None counts as not installed
     stand_ins = {COMPILER: ModuleType(COMPILER), MASK_INDEXING: ModuleType(MASK_INDEXING)}
     for decorator in ("allow_in_graph", "assume_constant_result", "disable"):
         setattr(stand_ins[COMPILER], decorator, undecorated)
