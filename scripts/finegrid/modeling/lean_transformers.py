@@ -23,7 +23,7 @@ MASK_INDEXING = f"{COMPILER}._trace_wrapped_higher_order_op"
 def lean(hidden: tuple[str, ...] = ("scipy", "accelerate")):
     """Within this block, transformers is imported as if these packages and the compiler were not installed.
 
-    A transformers that was imported whole before may have found the packages, and then keeps them.
+    If transformers was imported whole before, it may have found the packages already, so they are not hidden.
     """
     whole = PACKAGES[0] in sys.modules and not isinstance(sys.modules[PACKAGES[0]], Unopened)
     absent = dict.fromkeys(() if whole else hidden)  # a module that is None counts as not installed

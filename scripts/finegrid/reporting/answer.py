@@ -4,7 +4,7 @@ from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, Tas
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.evaluation.pairs import MANY
 from finegrid.reporting.footnotes import plural
-from finegrid.reporting.sentences import Sentence, listed, sentence
+from finegrid.reporting.sentences import Sentence, listed, mode_in_words, sentence
 
 
 def answer(comparison: Comparison) -> Sentence | None:
@@ -29,7 +29,7 @@ def of_task(task: TaskComparison) -> Sentence:
     parts, values = [], {}
     for index, mode in enumerate(modes):
         values |= {
-            f"mode{index}": "full fine-tuning" if mode.name == "full" else mode.name,
+            f"mode{index}": mode_in_words(mode.name),
             f"score{index}": task.score(mode).mean,
             f"share{index}": mode.trainable.total / mode.parameters,
         }

@@ -3,7 +3,7 @@
 from finegrid.evaluation.comparison import ModeComparison, TaskComparison
 from finegrid.evaluation.metrics import display_name
 from finegrid.evaluation.published import PublishedScore, rows_for
-from finegrid.reporting.sentences import Sentence, sentence
+from finegrid.reporting.sentences import Sentence, mode_in_words, sentence
 
 
 def beside_the_published(task: TaskComparison, published: list[PublishedScore]) -> list[Sentence]:
@@ -28,7 +28,7 @@ def beside_the_published(task: TaskComparison, published: list[PublishedScore]) 
                 sentence(
                     f"Published {{metric}} of {{mode}} on {{split}}: {span} ({sources}); this run: {{ours:.3f}}.",
                     metric=display_name(task.metric),
-                    mode="full fine-tuning" if mode.name == "full" else mode.name,
+                    mode=mode_in_words(mode.name),
                     split=split,
                     low=low,
                     high=high,

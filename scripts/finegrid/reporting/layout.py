@@ -12,7 +12,7 @@ from finegrid.files import write_text
 from finegrid.reporting.markdown import escape
 
 # The tables that a run is first asked for, with which its report begins: validation, and test.
-RESULTS = ("table1", "table2")
+RESULT_TABLES = ("table1", "table2")
 # Columns of names: left-aligned even where a name begins with a digit, and escaped in Markdown.
 NAMES = ("model", "task", "mode", "against", "source")
 

@@ -8,7 +8,7 @@ from finegrid.evaluation.comparison import TaskComparison
 from finegrid.evaluation.metrics import OF_TABLES, display_name
 from finegrid.evaluation.pairs import MANY
 from finegrid.records import SplitStats
-from finegrid.reporting.sentences import Sentence, listed, sentence
+from finegrid.reporting.sentences import Sentence, listed, mode_in_words, sentence
 
 
 def learned_nothing(task: TaskComparison) -> list[Sentence]:
@@ -30,7 +30,7 @@ def learned_nothing(task: TaskComparison) -> list[Sentence]:
             constant=constant,
             level=0.95,
             metric=display_name(task.metric),
-            modes=listed(["full fine-tuning" if name == "full" else name for name in found]),
+            modes=listed([mode_in_words(name) for name in found]),
             count=len(found),
         )
     ]

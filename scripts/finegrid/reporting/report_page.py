@@ -16,7 +16,7 @@ from finegrid.evaluation.comparison import CellScore, Comparison, ModeComparison
 from finegrid.files import read_json
 from finegrid.records import SplitStats
 from finegrid.reporting.figures import FigureEntry
-from finegrid.reporting.layout import RESULTS, ShownTable
+from finegrid.reporting.layout import RESULT_TABLES, ShownTable
 from finegrid.reporting.model_inputs import InputsPage
 from finegrid.reporting.pages import TEMPLATES, render
 from finegrid.reporting.sentences import Discussion
@@ -117,9 +117,9 @@ def gather(run_folder: Path, configuration, inputs: list[str]) -> ReportPage:
         comparison=comparison,
         modes=list(dict.fromkeys(mode.name for _, mode in comparison.rows())),
         discussion=read_record(Discussion, run_folder / "discussion.json"),
-        result_tables=[each for each in tables if each.table.name in RESULTS],
+        result_tables=[each for each in tables if each.table.name in RESULT_TABLES],
         result_figures=[figure for figure in drawn if figure.entry.name in first],
-        tables=[each for each in tables if each.table.name not in RESULTS],
+        tables=[each for each in tables if each.table.name not in RESULT_TABLES],
         notes=notes,
         figures=[figure for figure in drawn if figure.entry.name not in first],
         grid=grid(comparison),

@@ -33,6 +33,11 @@ def sentence(template: str, **values) -> Sentence:
     return Sentence(text=template.format(**values), figures=figures)
 
 
+def mode_in_words(name: str) -> str:
+    """Return what sentences call a mode: its name or, of `full`, `full fine-tuning`."""
+    return "full fine-tuning" if name == "full" else name
+
+
 def listed(parts: list[str]) -> str:
     """Return a list in words: `a`, `a and b`, `a, b and c`; nothing of no parts."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

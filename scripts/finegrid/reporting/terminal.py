@@ -4,13 +4,13 @@ import textwrap
 
 from tabulate import tabulate
 
-from finegrid.reporting.layout import RESULTS, ShownTable
+from finegrid.reporting.layout import RESULT_TABLES, ShownTable
 from finegrid.reporting.sentences import Discussion
 
 
 def summary(tables: list[ShownTable], discussion: Discussion, width: int) -> str:
     """Return the text, its sentences wrapped to a width in characters; tables are as wide as they are."""
-    shown = [table for table in tables if table.name in RESULTS]
+    shown = [table for table in tables if table.name in RESULT_TABLES]
     parts = [part for table in shown for part in (f"{table.title}. {table.caption}", grid(table))]
     if discussion.answer:
         parts.append(wrapped(discussion.answer.text, width))
