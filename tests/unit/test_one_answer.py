@@ -31,7 +31,7 @@ def of_scores(scores: dict[str, float], labels: dict, metric="accuracy"):
 def test_a_mode_is_named_if_its_interval_reaches_the_score_of_one_answer(metric, labels, constant):
     near, far = constant + 0.003, constant + 0.005  # intervals of `comparisons` reach 0.004 to either side
     [said] = learned_nothing(of_scores({"full": far, "bitfit": near}, labels, metric))
-    assert said.text.startswith(f"One answer for every row reaches {constant:.3f} ")
+    assert said.text.startswith(f"The same answer for every row reaches {constant:.3f} ")
     assert said.text.endswith(
         "interval of bitfit reaches down to that, so this run does not show that it learns the task."
     )

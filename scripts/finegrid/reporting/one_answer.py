@@ -25,8 +25,8 @@ def learned_nothing(task: TaskComparison) -> list[Sentence]:
     modes = "{modes}" if len(found) <= MANY else "{count} modes"
     return [
         sentence(
-            f"One answer for every row reaches {{constant:.3f}} {{metric}}, and the {{level:.0%}} interval of {modes} "
-            f"reaches down to that, so this run does not show that {learn} the task.",
+            f"The same answer for every row reaches {{constant:.3f}} {{metric}}, and the {{level:.0%}} interval of "
+            f"{modes} reaches down to that, so this run does not show that {learn} the task.",
             constant=constant,
             level=0.95,
             metric=display_name(task.metric),
