@@ -3,8 +3,9 @@
 
 Trainer starts from the same encoder and head as the cell of finegrid, and reads the same rows in the same batches and
 order. What differs are the masks of dropout and, where finegrid multiplies in bfloat16, the precision. Both accuracies
-on the test split, and finegrid's standard deviation over seeds, are written as JSON and printed. A setting that is
-there already is not trained again. Needs the run's prepared data: run it after `make reference`. It takes hours.
+on the test split, and the interval in which finegrid's seeds let one more seed be expected, are written as JSON and
+printed. A setting that is there already is not trained again. Needs the run's prepared data: run it after `make
+reference`. It takes hours.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import tabulate
 import torch
+from scipy import stats
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.utils import logging
@@ -25,11 +27,12 @@ from finegrid import errors
 from finegrid.config.cell import Cell
 from finegrid.data.tokens import Split, load_split
 from finegrid.errors import InputError
-from finegrid.evaluation.comparison import Comparison, ModeComparison
+from finegrid.evaluation.comparison import Comparison, ModeComparison, Spread
 from finegrid.evaluation.metrics import score_all
 from finegrid.files import write_json
 from finegrid.modeling.classifier import load_classifier
 from finegrid.modeling.trainable import apply_mode
+from finegrid.reporting.layout import interval
 from finegrid.sealed import Result, as_json, read_record
 from finegrid.training.environment import set_up
 from finegrid.training.inputs import padded_inputs
@@ -44,8 +47,7 @@ class Trained(Result):
     cell: Cell
     trainer: float  # accuracy on the test split
     finegrid: float
-    finegrid_mean: float  # over all seeds that are tested, as the next one
-    finegrid_sd: float
+    seeds: Spread  # of finegrid's accuracies with all seeds that are tested
     seconds: float  # of Trainer's training
 
 
@@ -115,13 +117,11 @@ def train_setting(mode: ModeComparison, cell: Cell, run: Path) -> Trained:
         OrderedTrainer(model, arguments, partial(collated, model, train_split), rows, cell=cell).train()
         seconds = time.perf_counter() - started
     logits = PlainEngine(model, test_split, "cpu", cell.seed).predict(test_split)
-    tested = mode.chosen.test["accuracy"]
     return Trained(
         cell=cell,
         trainer=score_all(cell.task, logits, test_split.labels.numpy(), test_stats.parts)["accuracy"],
         finegrid=next(each.test for each in (*mode.confirmations, *mode.chosen_cells) if each.seed == cell.seed),
-        finegrid_mean=tested.mean,
-        finegrid_sd=tested.sd,
+        seeds=mode.chosen.test["accuracy"],
         seconds=seconds,
     )
 
@@ -158,6 +158,12 @@ def collated(model: torch.nn.Module, split: Split, rows: list[int]) -> dict[str,
     return {**padded_inputs(model, split, rows, "cpu"), "labels": split.labels[rows]}
 
 
+def one_more_seed(seeds: Spread) -> tuple[float, float]:
+    """Return Student's 95% prediction interval, which one more seed's accuracy falls into if nothing else differs."""
+    margin = stats.t.ppf(0.975, seeds.n - 1) * seeds.sd * math.sqrt(1 + 1 / seeds.n)
+    return seeds.mean - margin, seeds.mean + margin
+
+
 def table(done: AllTrained) -> str:
     """Return both accuracies of each setting as a Markdown table."""
     rows = [
@@ -168,12 +174,14 @@ def table(done: AllTrained) -> str:
             "seed": each.cell.seed,
             "Trainer": f"{each.trainer:.4f}",
             "finegrid": f"{each.finegrid:.4f}",
-            "finegrid, mean (sd) over seeds": f"{each.finegrid_mean:.4f} ({each.finegrid_sd:.4f})",
+            "mean over seeds": f"{each.seeds.mean:.4f}",
+            "95% interval for one more seed": None if each.seeds.sd is None else interval(one_more_seed(each.seeds)),
             "Trainer's hours": f"{each.seconds / 3600:.1f}",
         }
         for each in done.settings
     ]
-    return tabulate.tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)
+    sides = ("left", *["right"] * (len(rows[0]) - 1)) if rows else ()
+    return tabulate.tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=sides)
 
 
 if __name__ == "__main__":

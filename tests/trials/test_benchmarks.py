@@ -7,7 +7,9 @@ import sys
 import yaml
 from conftest import REPOSITORY, run
 from measurements import Machine, Measurements
+from reference_by_trainer import AllTrained, table
 
+from finegrid.evaluation.comparison import Comparison
 from finegrid.files import write_json
 from finegrid.sealed import as_json, read_record
 
@@ -69,3 +71,22 @@ def test_both_precisions_are_compared():
     assert done.returncode == 0, done.stdout + done.stderr
     measured = json.loads(done.stdout)
     assert [len(measured[name]["accuracy"]) for name in ("float32", "bfloat16")] == [2, 2]
+
+
+def test_a_chosen_setting_is_trained_by_trainer_and_once(smoke_run, tmp_path):
+    results, output = smoke_run / "results" / "smoke", tmp_path / "by_trainer.json"
+    arguments = ("--comparison", results / "comparison.json", "--run", results, "--output", output)
+    for _ in range(2):
+        before = output.read_bytes() if output.exists() else b""
+        done = run(sys.executable, "benchmarks/reference_by_trainer.py", *arguments, cwd=REPOSITORY)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert output.read_bytes() == before  # there was nothing left to train
+    by_trainer = read_record(AllTrained, output)
+    assert table(by_trainer) in done.stdout
+    (trained,) = by_trainer.settings
+    (task,) = read_record(Comparison, results / "comparison.json").tasks
+    chosen = next(mode.chosen for mode in task.modes if mode.name == "full")
+    assert (trained.cell.batch_size, trained.cell.learning_rate) == (chosen.batch_size, chosen.learning_rate)
+    # The one seed's accuracy is their mean.
+    assert trained.finegrid == trained.seeds.mean == chosen.test["accuracy"].mean
+    assert 0 <= trained.trainer <= 1

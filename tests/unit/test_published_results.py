@@ -6,7 +6,10 @@ import discuss
 import pytest
 import tables
 from conftest import REPOSITORY
+from documentation import text_of
 from markupsafe import escape
+from reference_by_trainer import AllTrained, cell_of, one_more_seed
+from reference_by_trainer import table as table_by_trainer
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import read_configfile, resolve_config
@@ -90,3 +93,17 @@ def test_the_readme_quotes_its_discussion():
     assert quoted
     published = (read_record(Comparison, REPOSITORY / "results" / name / "comparison.json") for name in RUNS)
     assert set(quoted) <= set().union(*map(said, published))
+
+
+def test_trainer_reaches_what_one_more_seed_would():
+    by_trainer = read_record(AllTrained, REPOSITORY / "benchmarks" / "results" / "reference_by_trainer.json")
+    assert table_by_trainer(by_trainer) in text_of("docs/speed.md")
+    (task,) = read_record(Comparison, REFERENCE / "comparison.json").tasks
+    modes = {mode.name: mode for mode in task.modes}
+    for trained in by_trainer.settings:
+        mode = modes[trained.cell.mode.name]
+        tested = mode.chosen.test["accuracy"]
+        assert trained.cell == cell_of(mode)
+        assert (trained.seeds.mean, trained.seeds.sd) == (tested.mean, tested.sd)
+        low, high = one_more_seed(trained.seeds)
+        assert low <= trained.trainer <= high
