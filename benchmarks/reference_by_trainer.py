@@ -16,45 +16,26 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import tabulate
 import torch
-from scipy import stats
 from torch.utils.data import DataLoader
+from trainer_accuracies import AllTrained, Trained, cell_of, table
 from transformers import Trainer, TrainingArguments
 from transformers.utils import logging
 
 from finegrid import errors
 from finegrid.config.cell import Cell
 from finegrid.data.tokens import Split, load_split
-from finegrid.errors import InputError
-from finegrid.evaluation.comparison import Comparison, ModeComparison, Spread
+from finegrid.evaluation.comparison import Comparison, ModeComparison
 from finegrid.evaluation.metrics import score_all
 from finegrid.files import write_json
 from finegrid.modeling.classifier import load_classifier
 from finegrid.modeling.trainable import apply_mode
-from finegrid.reporting.layout import interval
-from finegrid.sealed import Result, as_json, read_record
+from finegrid.sealed import as_json, read_record
 from finegrid.training.environment import set_up
 from finegrid.training.inputs import padded_inputs
 from finegrid.training.plain import PlainEngine
 
 MODES = ("full", "bitfit-head")
-
-
-class Trained(Result):
-    """One setting, trained by Trainer and by finegrid with the same seed."""
-
-    cell: Cell
-    trainer: float  # accuracy on the test split
-    finegrid: float
-    seeds: Spread  # of finegrid's accuracies with all seeds that are tested
-    seconds: float  # of Trainer's training
-
-
-class AllTrained(Result):
-    """reference_by_trainer.json."""
-
-    settings: tuple[Trained, ...] = ()
 
 
 def main() -> None:
@@ -78,14 +59,6 @@ def main() -> None:
                 done = AllTrained(settings=(*others, trained))
                 write_json(output, as_json(done))
     print(table(done))
-
-
-def cell_of(mode: ModeComparison) -> Cell:
-    """Return the cell that is trained again: the chosen setting with the first of the seeds that are tested."""
-    chosen = mode.chosen
-    if chosen is None or chosen.test is None:
-        raise InputError(f"mode {mode.name}: its chosen setting has no test score")
-    return mode.plan.cell(chosen.batch_size, chosen.learning_rate, mode.plan.tested_seeds[0])
 
 
 def train_setting(mode: ModeComparison, cell: Cell, run: Path) -> Trained:
@@ -156,32 +129,6 @@ def collated(model: torch.nn.Module, split: Split, rows: list[int]) -> dict[str,
     """Return the model's padded inputs for a batch, each [rows, longest], and its labels [rows]."""
     rows = torch.tensor(rows)
     return {**padded_inputs(model, split, rows, "cpu"), "labels": split.labels[rows]}
-
-
-def one_more_seed(seeds: Spread) -> tuple[float, float]:
-    """Return Student's 95% prediction interval, which one more seed's accuracy falls into if nothing else differs."""
-    margin = stats.t.ppf(0.975, seeds.n - 1) * seeds.sd * math.sqrt(1 + 1 / seeds.n)
-    return seeds.mean - margin, seeds.mean + margin
-
-
-def table(done: AllTrained) -> str:
-    """Return both accuracies of each setting as a Markdown table."""
-    rows = [
-        {
-            "mode": each.cell.mode.name,
-            "batch size": each.cell.batch_size,
-            "learning rate": each.cell.learning_rate,
-            "seed": each.cell.seed,
-            "Trainer": f"{each.trainer:.4f}",
-            "finegrid": f"{each.finegrid:.4f}",
-            "mean over seeds": f"{each.seeds.mean:.4f}",
-            "95% interval for one more seed": None if each.seeds.sd is None else interval(one_more_seed(each.seeds)),
-            "Trainer's hours": f"{each.seconds / 3600:.1f}",
-        }
-        for each in done.settings
-    ]
-    sides = ("left", *["right"] * (len(rows[0]) - 1)) if rows else ()
-    return tabulate.tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=sides)
 
 
 if __name__ == "__main__":

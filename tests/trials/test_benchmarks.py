@@ -7,7 +7,7 @@ import sys
 import yaml
 from conftest import REPOSITORY, run
 from measurements import Machine, Measurements
-from reference_by_trainer import AllTrained, table
+from trainer_accuracies import AllTrained, table
 
 from finegrid.evaluation.comparison import Comparison
 from finegrid.files import write_json

@@ -8,8 +8,8 @@ import tables
 from conftest import REPOSITORY
 from documentation import text_of
 from markupsafe import escape
-from reference_by_trainer import AllTrained, cell_of, one_more_seed
-from reference_by_trainer import table as table_by_trainer
+from trainer_accuracies import AllTrained, cell_of, one_more_seed
+from trainer_accuracies import table as table_by_trainer
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import read_configfile, resolve_config
