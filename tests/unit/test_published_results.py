@@ -26,7 +26,10 @@ RUNS = {
     "ladder": "ladder-offline",
     "methods": "methods",
     "methods-minilm": "methods-minilm",
+    "glue": "glue-small",
 }
+# Models of a configuration whose cells are not among the published ones.
+NOT_PUBLISHED = {"glue": ["minilm-l6"]}
 REFERENCE = REPOSITORY / "results" / "reference"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PUBLISHED = read_published([REPOSITORY / "config" / "published.yaml"])
@@ -42,10 +45,15 @@ def comparison(folder) -> Comparison:
     return read_record(Comparison, folder / "comparison.json")
 
 
-def test_it_is_a_run_of_its_configuration(folder, comparison):
+def test_it_is_a_run_of_its_configuration(folder, comparison, tmp_path):
     path = REPOSITORY / "config" / f"{RUNS[folder.name]}.yaml"
-    config = resolve_config(read_configfile(path), path.name)
-    assert [mode.plan for _, mode in comparison.rows()] == plans(config)
+    settings = read_configfile(path)
+    if "mirror" in settings:  # must be there, with or without what it mirrors
+        settings["mirror"] = str(tmp_path)
+    config = resolve_config(settings, path.name)
+    left_out = NOT_PUBLISHED.get(folder.name, [])
+    published = [plan for plan in plans(config) if plan.model.name not in left_out]
+    assert [mode.plan for _, mode in comparison.rows()] == published
     assert all(len(mode.plan.tested_seeds) >= 3 for _, mode in comparison.rows())
     assert all(cell.status == "ok" for _, mode in comparison.rows() for cell in mode.cells)
 
@@ -88,8 +96,9 @@ def test_the_readme_shows_its_tables(name):
     assert "\n".join(line for line in table.splitlines() if line.startswith("|")) in README
 
 
-def test_the_readme_quotes_its_discussion():
-    quoted = [line.removeprefix("> ") for line in README.splitlines() if line.startswith("> ")]
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_the_pages_quote_the_discussions(page):
+    quoted = [line.removeprefix("> ") for line in text_of(page).splitlines() if line.startswith("> ")]
     assert quoted
     published = (read_record(Comparison, REPOSITORY / "results" / name / "comparison.json") for name in RUNS)
     assert set(quoted) <= set().union(*map(said, published))
