@@ -89,8 +89,9 @@ def test_command(command, request):
     elif "--sdm" in words:
         done = run_conda(words, request.getfixturevalue("conda"), folder)
     elif words[0] in ("find", "python"):
-        if "results/reference" in command:
-            shutil.copytree(REPOSITORY / "results" / "reference", folder / "results" / "reference")
+        if "reference" in command:
+            for name in ("results/reference", "benchmarks"):
+                shutil.copytree(REPOSITORY / name, folder / name)
         done = run(*words, cwd=folder)  # progress.py does not stay, as it is not on a terminal
     else:
         assert words[0] == "snakemake"
