@@ -3,9 +3,9 @@
 
 Trainer starts from the same encoder and head as the cell of finegrid, and reads the same rows in the same batches and
 order. What differs are the masks of dropout and, where finegrid multiplies in bfloat16, the precision. Both accuracies
-on the test split, and the interval in which finegrid's seeds let one more seed be expected, are written as JSON and
-printed. A setting that is there already is not trained again. Needs the run's prepared data: run it after `make
-reference`. It takes hours.
+on the test split are written as JSON and printed, with the interval in which finegrid's accuracy with one more seed
+would be expected. A setting that is in the JSON already is not trained again. Needs the run's prepared data: run it
+after `make reference`. It takes hours.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--output", default="benchmarks/results/reference_by_trainer.json", help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")
     arguments = parser.parse_args()
-    set_up(arguments.threads)  # without it, half of the time goes into giving memory back and asking for it again
+    set_up(arguments.threads)  # as for a cell: with glibc's defaults, page faults take half of the time
     logging.set_verbosity_error()
     (task,) = read_record(Comparison, arguments.comparison).tasks
     output = Path(arguments.output)

@@ -2,12 +2,12 @@
 
 import math
 
-from scipy import stats
 from tabulate import tabulate
 
 from finegrid.config.cell import Cell
 from finegrid.errors import InputError
-from finegrid.evaluation.comparison import ModeComparison, Spread
+from finegrid.evaluation.comparison import ModeComparison, Spread, Uncertainty
+from finegrid.evaluation.statistics import half_width
 from finegrid.reporting.layout import interval
 from finegrid.sealed import Result
 
@@ -29,7 +29,10 @@ class AllTrained(Result):
 
 
 def cell_of(mode: ModeComparison) -> Cell:
-    """Return the cell that is trained again: the chosen setting with the first of the seeds that are tested."""
+    """Return the cell that is trained again: the chosen setting with the first of the seeds that are tested.
+
+    Raises InputError if that setting has no test score.
+    """
     chosen = mode.chosen
     if chosen is None or chosen.test is None:
         raise InputError(f"mode {mode.name}: its chosen setting has no test score")
@@ -37,8 +40,8 @@ def cell_of(mode: ModeComparison) -> Cell:
 
 
 def one_more_seed(seeds: Spread) -> tuple[float, float]:
-    """Return Student's 95% prediction interval, which one more seed's accuracy falls into if nothing else differs."""
-    margin = stats.t.ppf(0.975, seeds.n - 1) * seeds.sd * math.sqrt(1 + 1 / seeds.n)
+    """Return Student's 95% prediction interval for the accuracy of one more seed on the same rows; needs two seeds."""
+    margin = half_width(Uncertainty(seeds=seeds.n, over_seeds=seeds.sd * math.sqrt(1 + 1 / seeds.n), over_rows=0))
     return seeds.mean - margin, seeds.mean + margin
 
 

@@ -190,7 +190,7 @@ def test_all_text_stands_out_in_both_themes(chromium, any_page, scheme, dark):
 
 def test_markup_is_shown_as_text(chromium, odd_page):
     with opened(chromium, odd_page) as page:
-        assert page.get_by_role("rowheader", name=MARKUP).count() == 3  # of each table
+        assert page.get_by_role("rowheader", name=MARKUP).count() == 3  # once in each table
         for text in (
             MARKUP,
             'onerror="alert(2)"',

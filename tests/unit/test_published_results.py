@@ -5,11 +5,11 @@ from pathlib import Path
 import discuss
 import pytest
 import tables
+import trainer_accuracies
 from conftest import REPOSITORY
 from documentation import text_of
 from markupsafe import escape
 from trainer_accuracies import AllTrained, cell_of, one_more_seed
-from trainer_accuracies import table as table_by_trainer
 
 from finegrid.config.cell import plans
 from finegrid.config.resolve import read_configfile, resolve_config
@@ -31,7 +31,7 @@ RUNS = {
 # Models of a configuration whose cells are not among the published ones.
 NOT_PUBLISHED = {"glue": ["minilm-l6"]}
 REFERENCE = REPOSITORY / "results" / "reference"
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+README = text_of("README.md")
 PUBLISHED = read_published([REPOSITORY / "config" / "published.yaml"])
 
 
@@ -48,7 +48,7 @@ def comparison(folder) -> Comparison:
 def test_it_is_a_run_of_its_configuration(folder, comparison, tmp_path):
     path = REPOSITORY / "config" / f"{RUNS[folder.name]}.yaml"
     settings = read_configfile(path)
-    if "mirror" in settings:  # must be there, with or without what it mirrors
+    if "mirror" in settings:  # any folder will do: none of its files is read
         settings["mirror"] = str(tmp_path)
     config = resolve_config(settings, path.name)
     left_out = NOT_PUBLISHED.get(folder.name, [])
@@ -96,17 +96,23 @@ def test_the_readme_shows_its_tables(name):
     assert "\n".join(line for line in table.splitlines() if line.startswith("|")) in README
 
 
+@pytest.fixture(scope="module")
+def all_said() -> set[str]:
+    """All sentences of all published discussions."""
+    published = (read_record(Comparison, REPOSITORY / "results" / name / "comparison.json") for name in RUNS)
+    return set().union(*map(said, published))
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
-def test_the_pages_quote_the_discussions(page):
+def test_the_pages_quote_the_discussions(page, all_said):
     quoted = [line.removeprefix("> ") for line in text_of(page).splitlines() if line.startswith("> ")]
     assert quoted
-    published = (read_record(Comparison, REPOSITORY / "results" / name / "comparison.json") for name in RUNS)
-    assert set(quoted) <= set().union(*map(said, published))
+    assert set(quoted) <= all_said
 
 
 def test_trainer_reaches_what_one_more_seed_would():
     by_trainer = read_record(AllTrained, REPOSITORY / "benchmarks" / "results" / "reference_by_trainer.json")
-    assert table_by_trainer(by_trainer) in text_of("docs/speed.md")
+    assert trainer_accuracies.table(by_trainer) in text_of("docs/speed.md")
     (task,) = read_record(Comparison, REFERENCE / "comparison.json").tasks
     modes = {mode.name: mode for mode in task.modes}
     for trained in by_trainer.settings:
