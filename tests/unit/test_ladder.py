@@ -167,7 +167,7 @@ def test_intervals_that_overlap_are_told_and_one_seed_is_not_assessable():
 def test_each_task_is_told_apart():
     other = [changed(each, "task.name", "two") for each in ladder().tasks]
     sentences = said([*ladder().tasks, *other])
-    assert [text[:18] for text in sentences[::2]] == [
+    assert [text[:18] for text in sentences if text.startswith("On ")] == [
         "On imdb, bitfit re",
         "On imdb, a_b reach",
         "On two, bitfit rea",
@@ -286,3 +286,24 @@ def test_names_of_figures_are_those_of_the_compared_tasks():
     assert expected[:3] == ["heatmap_imdb+mini", "curves_imdb+mini", "trials_imdb+mini"]
     assert expected[-3:] == ["parameters", "retention", "ladder"]
     assert "ladder" not in names(["one"], ["imdb"])
+
+
+def test_that_two_models_are_no_trend_is_said_once():
+    sentences = said(models({"bitfit": [0.8, 0.82], "a_b": [0.6, 0.7]}))
+    assert [text.split()[0] for text in sentences] == ["bitfit", "a_b", "2"]
+
+
+def test_no_share_is_told_of_full_fine_tuning_that_shows_no_learning():
+    low, *others = models({"bitfit": [0.8, 0.82, 0.84]})
+    low = changed(low, "data.splits.test.labels", {"neg": 50, "pos": 50})  # full fine-tuning's 0.49 is worse than that
+    made = [low, *others]
+    first, points, note = said(made)
+    assert "with m1 (2,000,000 parameters) and 84.0% with m2" in first
+    assert points == "2 models are 2 points, not a trend."
+    assert note.startswith(f"No share is told of {low.title}: ")
+    ladder_of_it = table(comparison(made))
+    assert note in ladder_of_it.notes
+    assert [record["share of full"] for record in ladder_of_it.records[:2]] == [None, None]
+    assert list(map(len, figure.shares(made).values())) == [2]
+    left_out = f"Left out: {low.title} (full fine-tuning shows no more than the same answer for every row)."
+    assert left_out in score_tables.retention(comparison(made)).notes

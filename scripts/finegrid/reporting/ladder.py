@@ -8,6 +8,7 @@ from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, Tas
 from finegrid.evaluation.metrics import display_name
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table, bounds, interval
+from finegrid.reporting.one_answer import shown_to_learn
 from finegrid.reporting.sentences import Section, Sentence, listed, sentence
 
 FEW = 3  # models, which are points and not a trend
@@ -27,9 +28,12 @@ def size(task: TaskComparison) -> int:
 
 
 def share_of_full(task: TaskComparison, mode: ModeComparison) -> Pair | None:
-    """Return the comparison with full fine-tuning that has the share of its score, if there is one."""
+    """Return the comparison with full fine-tuning that has the share of its score, if there is one.
+
+    Of a score that shows no learning a share means nothing.
+    """
     pair = task.to_full(mode)
-    return pair if pair and pair.share is not None else None
+    return pair if pair and pair.share is not None and shown_to_learn(task, task.mode("full")) else None
 
 
 def table(comparison: Comparison) -> Table:
@@ -78,7 +82,19 @@ def notes(comparison: Comparison) -> list[str]:
     return [
         "Share of full: a mode's mean score divided by full fine-tuning's, at the settings that validation chose for "
         f"each; intervals {footnotes.SOURCES[footnotes.one_seed(comparison)]}.",
+        *not_learned(comparison),
         *differences(comparison),
+    ]
+
+
+def not_learned(comparison: Comparison) -> list[str]:
+    """Name the tasks and models without a share, because full fine-tuning shows no more than one answer would."""
+    found = [task.title for task in comparison.tasks if (full := task.mode("full")) and not shown_to_learn(task, full)]
+    if not found:
+        return []
+    return [
+        f"No share is told of {'; '.join(found)}: full fine-tuning itself does not show more than the same answer for "
+        "every row would reach."
     ]
 
 
@@ -103,20 +119,31 @@ def discuss(comparison: Comparison) -> list[Section]:
     """Say of each mode whether its share of full fine-tuning's score grows with the size of the model."""
     if not comparison.several_models:
         return []
-    sentences = []
+    sentences, points = [], []
     for name, models in rungs(comparison).items():
         for mode in dict.fromkeys(mode.name for task in models for mode in task.modes if mode.name != "full"):
-            sentences += of_mode(name if comparison.several_tasks else "", mode, models)
-    sentences += [Sentence(text=note, figures={}) for note in differences(comparison)]
+            found = with_share(models, mode)
+            if len(found) < 2:
+                continue
+            sentences.append(of_mode(name if comparison.several_tasks else "", mode, models, found))
+            growth = trend([pair.share for _, pair in found])
+            if len(found) < FEW:
+                points = [growth]  # the same for each mode, so it is said once, at the end
+            else:
+                sentences.append(growth)
+    notes = [Sentence(text=note, figures={}) for note in (*not_learned(comparison), *differences(comparison))]
+    sentences += [*points, *notes]
     return [Section(heading="Size of the model", sentences=sentences)] if sentences else []
 
 
-def of_mode(where: str, mode: str, models: list[TaskComparison]) -> list[Sentence]:
-    """Say what a mode keeps of full fine-tuning's score on the smallest and the largest model, and whether it grows."""
-    found = [(task, share_of_full(task, task.mode(mode))) for task in models if task.mode(mode)]
-    found = [(task, pair) for task, pair in found if pair]
-    if len(found) < 2:
-        return []
+def with_share(models: list[TaskComparison], mode: str) -> list[tuple[TaskComparison, Pair]]:
+    """Return the models on which a mode has a share of full fine-tuning's score, with the pair that has it."""
+    pairs = [(task, share_of_full(task, own)) for task in models if (own := task.mode(mode))]
+    return [(task, pair) for task, pair in pairs if pair]
+
+
+def of_mode(where: str, mode: str, models: list[TaskComparison], found: list[tuple[TaskComparison, Pair]]) -> Sentence:
+    """Say what a mode keeps of full fine-tuning's score on the smallest and the largest model that are found."""
     (small, first), (large, last) = found[0], found[-1]
     lost = [task.model.name for task in models if (own := task.mode(mode)) and not task.score(own)]
     apart = first.share_interval[1] < last.share_interval[0] or last.share_interval[1] < first.share_interval[0]
@@ -124,24 +151,21 @@ def of_mode(where: str, mode: str, models: list[TaskComparison]) -> list[Sentenc
     overlap = "; their intervals do not overlap" if apart else "; their intervals overlap"
     if one_seed:
         overlap = "; with one seed, whether they differ is not assessable"
-    return [
-        sentence(
-            ("On {where}, " if where else "")
-            + "{mode} reaches {first:.1%} of full fine-tuning's {metric} with {small} ({small_size:,} parameters) and "
-            "{last:.1%} with {large} ({large_size:,})" + overlap + ("; it diverged with {lost}" if lost else "") + ".",
-            where=where,
-            mode=mode,
-            first=first.share,
-            metric=display_name(first.metric),
-            small=small.model.name,
-            small_size=size(small),
-            last=last.share,
-            large=large.model.name,
-            large_size=size(large),
-            lost=listed(lost),
-        ),
-        trend([pair.share for _, pair in found]),
-    ]
+    return sentence(
+        ("On {where}, " if where else "")
+        + "{mode} reaches {first:.1%} of full fine-tuning's {metric} with {small} ({small_size:,} parameters) and "
+        "{last:.1%} with {large} ({large_size:,})" + overlap + ("; it diverged with {lost}" if lost else "") + ".",
+        where=where,
+        mode=mode,
+        first=first.share,
+        metric=display_name(first.metric),
+        small=small.model.name,
+        small_size=size(small),
+        last=last.share,
+        large=large.model.name,
+        large_size=size(large),
+        lost=listed(lost),
+    )
 
 
 def trend(shares: list[float]) -> Sentence:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finegrid.evaluation.comparison import TaskComparison
+from finegrid.evaluation.comparison import ModeComparison, TaskComparison
 from finegrid.evaluation.metrics import OF_TABLES, display_name
 from finegrid.evaluation.pairs import MANY
 from finegrid.records import SplitStats
@@ -13,12 +13,7 @@ from finegrid.reporting.sentences import Sentence, listed, mode_in_words, senten
 
 def learned_nothing(task: TaskComparison) -> list[Sentence]:
     """Name the modes whose interval reaches down to the score of one answer for every row; of none say nothing."""
-    split = task.data.splits.test if task.tested else task.data.splits.validation
-    constant = score_of_one_answer(task.metric, split, task.task.classes)
-    if constant is None:
-        return []
-    scores = {mode.name: task.score(mode) for mode in task.modes}
-    found = [name for name, score in scores.items() if score and score.interval[0] <= constant]
+    found = [mode.name for mode in task.modes if not shown_to_learn(task, mode)]
     if not found:
         return []
     learn = "it learns" if len(found) == 1 else "they learn"
@@ -27,13 +22,25 @@ def learned_nothing(task: TaskComparison) -> list[Sentence]:
         sentence(
             f"The same answer for every row reaches {{constant:.3f}} {{metric}}, and the {{level:.0%}} interval of "
             f"{modes} reaches down to that, so this run does not show that {learn} the task.",
-            constant=constant,
+            constant=of_one_answer(task),
             level=0.95,
             metric=display_name(task.metric),
             modes=listed([mode_in_words(name) for name in found]),
             count=len(found),
         )
     ]
+
+
+def shown_to_learn(task: TaskComparison, mode: ModeComparison) -> bool:
+    """Whether a mode's interval lies above the score of one answer for every row; True if either is not known."""
+    constant, score = of_one_answer(task), task.score(mode)
+    return constant is None or score is None or score.interval[0] > constant
+
+
+def of_one_answer(task: TaskComparison) -> float | None:
+    """Return the best score of one answer for every row of the split on which a task's modes are compared."""
+    split = task.data.splits.test if task.tested else task.data.splits.validation
+    return score_of_one_answer(task.metric, split, task.task.classes)
 
 
 def score_of_one_answer(metric: str, split: SplitStats, classes: Sequence[str]) -> float | None:

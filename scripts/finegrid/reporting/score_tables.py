@@ -13,6 +13,7 @@ from finegrid.evaluation.comparison import (
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table, bounds, interval
+from finegrid.reporting.one_answer import shown_to_learn
 
 
 def names(comparison: Comparison, task: TaskComparison, mode: ModeComparison, metric: str | None = None) -> dict:
@@ -227,6 +228,8 @@ def retained(task: TaskComparison) -> tuple[str, dict[str, float | None] | None]
         return f"for {display_name(task.metric)}, lower is better", None
     if whole.mean <= 0:
         return "full fine-tuning's score is not above 0", None
+    if not shown_to_learn(task, full):
+        return "full fine-tuning shows no more than the same answer for every row", None
     scores = {mode.name: task.score(mode) for mode in task.modes}
     shares = {name: score.mean / whole.mean if score else None for name, score in scores.items()}
     return "test" if task.tested else "validation", shares
