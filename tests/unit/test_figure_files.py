@@ -70,7 +70,7 @@ def test_one_setting_of_one_mode(tmp_path, monkeypatch):
     assert "Approximate: settings are drawn with replacement from the grid that was run." in texts(
         tmp_path, "trials_imdb"
     )
-    assert "No shares to draw: imdb (no mode is called full)." in texts(tmp_path, "retention")
+    assert "No shares to draw: imdb (no full fine-tuning)." in texts(tmp_path, "retention")
 
 
 # Runs figures.py with few dots per inch.

@@ -154,7 +154,7 @@ def test_confirming_seeds_are_drawn_and_a_mode_of_which_one_diverged_is_not():
         assert "over rows and seeds" in caption
         [notes] = [text for text in drawn_texts(figure) if "Bars" in text]
         assert "Not shown, as they diverged: lora on imdb and ia3 on imdb." in notes.replace("\n", " ")
-        assert retention.why_not(made) == "no mode but full has a score"
+        assert retention.why_not(made) == "no other mode has a score"
     _, _, alt = retention.draw([task("imdb", [modes[0], confirmed(make_mode("lora", [0.8]), {10: 0.305, 11: 0.305})])])
     assert "lora 50.0 %" in alt
 
@@ -219,14 +219,13 @@ def test_tasks_without_shares_are_named_with_the_reason():
     figure, _, alt = retention.draw(tasks)
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["fine\n(validation accuracy)"]
     assert retention.left_out(tasks) == [
-        "error (lower mean squared error is better)",
-        "below (full reaches -0.100, which is not above 0)",
-        "zero (full reaches 0.000, which is not above 0)",
-        "lost (full diverged)",
+        "error (for mean squared error, lower is better)",
+        "below and zero (full fine-tuning's score is not above 0)",
+        "lost (full fine-tuning diverged)",
     ]
     assert "lora 50.0 %" in alt
     figure, caption, _ = retention.draw([make_task({"lora": [0.4]}, name) for name in "ab"])
-    assert caption == "No shares to draw: a and b (no mode is called full)."
+    assert caption == "No shares to draw: a and b (no full fine-tuning)."
     assert not figure.axes
 
 

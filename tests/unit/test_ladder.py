@@ -305,5 +305,8 @@ def test_no_share_is_told_of_full_fine_tuning_that_shows_no_learning():
     assert note in ladder_of_it.notes
     assert [record["share of full"] for record in ladder_of_it.records[:2]] == [None, None]
     assert list(map(len, figure.shares(made).values())) == [2]
+    with style.applied():
+        drawn = [figure.draw(tasks).figure.get_supxlabel() for tasks in (made, others)]
+    assert ["Not drawn: " in notes for notes in drawn] == [True, False]
     left_out = f"Left out: {low.title} (full fine-tuning shows no more than the same answer for every row)."
     assert left_out in score_tables.retention(comparison(made)).notes

@@ -8,6 +8,10 @@ from finegrid.reporting.figures.parameters import over, short_count
 from finegrid.reporting.ladder import share_of_full, size
 
 TITLE = "Share of full fine-tuning's score by size of the model"
+NOT_DRAWN = (
+    "Not drawn: errors, scores that are not above 0, and models on which full fine-tuning shows no more than the same "
+    "answer for every row."
+)
 APART = 1.03  # neighbouring modes are moved apart by this factor, so that bars do not hide each other
 
 
@@ -20,8 +24,11 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
         return style.only_text(TITLE, "No shares to draw: no mode has a score beside full fine-tuning's.")
     styles = style.mode_styles(tasks)
     notes = ["Dashed: full fine-tuning, 100 %.", f"Bars: 95 % intervals {over(tasks)}."]
+    if any(task.to_full(mode) and not share_of_full(task, mode) for task in tasks for mode in task.modes):
+        notes.append(NOT_DRAWN)
     figure = style.new_figure(3.6 * len(points) + 1.2, 3.4, TITLE, notes)
-    panels = figure.subplots(1, len(points), squeeze=False).flat
+    sizes = sorted({parameters for modes in points.values() for found in modes.values() for parameters, _ in found})
+    panels = figure.subplots(1, len(points), squeeze=False, sharex=True).flat
     for axes, (name, modes) in zip(panels, points.items(), strict=True):
         for rank, (mode, found) in enumerate(modes.items()):
             places = [parameters * APART ** (rank - (len(modes) - 1) / 2) for parameters, _ in found]
@@ -32,7 +39,6 @@ def draw(tasks: list[TaskComparison]) -> style.Drawing:
             ]
             axes.errorbar(places, values, yerr=bars, capsize=3, elinewidth=1.3, **styles[mode] | {"markersize": 7})
         axes.axhline(100, color="black", linewidth=1.2, linestyle="--", zorder=1)
-        sizes = sorted({parameters for found in modes.values() for parameters, _ in found})
         axes.set(xscale="log", xlabel="parameters of the model", ylabel="% of full fine-tuning's score")
         axes.set_xticks(sizes, [short_count(float(f"{parameters:.2g}")) for parameters in sizes])
         axes.xaxis.set_minor_locator(NullLocator())

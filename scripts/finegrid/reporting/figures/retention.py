@@ -3,6 +3,7 @@
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.reporting.figures import style
+from finegrid.reporting.score_tables import retained
 from finegrid.reporting.sentences import listed
 
 FULL = "full"
@@ -57,25 +58,16 @@ def left_out(tasks: list[TaskComparison]) -> list[str]:
 
 def why_not(task: TaskComparison) -> str:
     """Say why a task has no shares; empty if it has."""
-    full, metric = task.mode(FULL), METRICS[task.metric]
-    if full is None:
-        return f"no mode is called {FULL}"
-    if task.score(full) is None:
-        return f"{FULL} diverged"
-    if not metric.higher_is_better:
-        return f"lower {metric.display_name} is better"
-    if not any(task.score(mode) for mode in task.modes if mode is not full):
-        return f"no mode but {FULL} has a score"
-    score = task.score(full).mean
-    return "" if score > 0 else f"{FULL} reaches {style.number(score)}, which is not above 0"
+    reason, found = retained(task)
+    if found is None:
+        return reason
+    return "" if shares(task)[1] else "no other mode has a score"
 
 
 def shares(task: TaskComparison) -> tuple[str, dict[str, float]]:
     """Return the split, and the score of each mode but `full` divided by that of `full`."""
-    full = task.score(task.mode(FULL)).mean
-    found = {mode.name: task.score(mode) for mode in task.modes if mode.name != FULL}
-    shares = {name: score.mean / full for name, score in found.items() if score}
-    return "test" if task.tested else "validation", shares
+    split, found = retained(task)
+    return split, {name: share for name, share in found.items() if name != FULL and share is not None}
 
 
 def row_label(task: TaskComparison, split: str) -> str:
