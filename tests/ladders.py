@@ -4,6 +4,7 @@ from comparisons import changed, comparison, mode, task
 
 from finegrid.config.model import Model
 from finegrid.evaluation.comparison import Comparison, Shape, TaskComparison
+from finegrid.reporting.discussion import discuss
 
 
 def of_model(task: TaskComparison, name: str, parameters: int, layers=2, width=128, **where) -> TaskComparison:
@@ -30,3 +31,23 @@ def ladder() -> Comparison:
         repo = f"google/bert_uncased_L-{layers}_H-{width}_A-{width // 64}"
         rungs.append(of_model(task(modes=modes), name, parameters, layers, width, repo=repo))
     return comparison(rungs)
+
+
+def models(shares: dict[str, list[float]], where=None, **fields) -> list[TaskComparison]:
+    """Return models m0, m1, ..., each twice as large as the one before, on which modes have these shares of full's 0.5.
+
+    `where` are their repositories.
+    """
+    count = len(next(iter(shares.values())))
+    made = []
+    for index in range(count):
+        modes = [mode("full", 0.49), *(mode(name, 0.5 * of_mode[index] - 0.01) for name, of_mode in shares.items())]
+        repo = {"repo": where[index]} if where else {}
+        made.append(of_model(task(modes=modes, **fields), f"m{index}", 1_000_000 * 2**index, **repo))
+    return made
+
+
+def said(made: list[TaskComparison]) -> list[str]:
+    """Return what the discussion says of the models' sizes."""
+    sections = {section.heading: section for section in discuss(comparison(made), []).sections}
+    return [sentence.text for sentence in sections["Size of the model"].sentences]

@@ -6,9 +6,9 @@ import pytest
 import tables
 from comparisons import changed, comparison, mode, plan, task
 from conftest import REPOSITORY
-from ladders import ladder, of_model
+from ladders import ladder, models, of_model, said
 
-from finegrid.evaluation.comparison import MissingCells, TaskComparison
+from finegrid.evaluation.comparison import MissingCells
 from finegrid.evaluation.published import PublishedScore, read_published
 from finegrid.reporting import footnotes, layout, published_table, score_tables
 from finegrid.reporting.discussion import discuss
@@ -103,26 +103,6 @@ def test_of_several_tasks_each_has_its_ladder():
 
 
 ORDER = ("tiny", "small", "mini")
-
-
-def models(shares: dict[str, list[float]], where=None, **fields) -> list[TaskComparison]:
-    """Return models m0, m1, ..., each twice as large as the one before, on which modes have these shares of full's 0.5.
-
-    `where` are their repositories.
-    """
-    count = len(next(iter(shares.values())))
-    made = []
-    for index in range(count):
-        modes = [mode("full", 0.49), *(mode(name, 0.5 * of_mode[index] - 0.01) for name, of_mode in shares.items())]
-        repo = {"repo": where[index]} if where else {}
-        made.append(of_model(task(modes=modes, **fields), f"m{index}", 1_000_000 * 2**index, **repo))
-    return made
-
-
-def said(made: list[TaskComparison]) -> list[str]:
-    """Return what the discussion says of the models' sizes."""
-    sections = {section.heading: section for section in discuss(comparison(made), []).sections}
-    return [sentence.text for sentence in sections["Size of the model"].sentences]
 
 
 def test_the_smallest_and_the_largest_model_are_told_and_where_a_mode_diverged():
@@ -291,22 +271,3 @@ def test_names_of_figures_are_those_of_the_compared_tasks():
 def test_that_two_models_are_no_trend_is_said_once():
     sentences = said(models({"bitfit": [0.8, 0.82], "a_b": [0.6, 0.7]}))
     assert [text.split()[0] for text in sentences] == ["bitfit", "a_b", "2"]
-
-
-def test_no_share_is_told_of_full_fine_tuning_that_shows_no_learning():
-    low, *others = models({"bitfit": [0.8, 0.82, 0.84]})
-    low = changed(low, "data.splits.test.labels", {"neg": 50, "pos": 50})  # full fine-tuning's 0.49 is worse than that
-    made = [low, *others]
-    first, points, note = said(made)
-    assert "with m1 (2,000,000 parameters) and 84.0% with m2" in first
-    assert points == "2 models are 2 points, not a trend."
-    assert note.startswith(f"No share is told of {low.title}: ")
-    ladder_of_it = table(comparison(made))
-    assert note in ladder_of_it.notes
-    assert [record["share of full"] for record in ladder_of_it.records[:2]] == [None, None]
-    assert list(map(len, figure.shares(made).values())) == [2]
-    with style.applied():
-        drawn = [figure.draw(tasks).figure.get_supxlabel() for tasks in (made, others)]
-    assert ["Not drawn: " in notes for notes in drawn] == [True, False]
-    left_out = f"Left out: {low.title} (full fine-tuning shows no more than the same answer for every row)."
-    assert left_out in score_tables.retention(comparison(made)).notes

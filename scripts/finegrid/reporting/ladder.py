@@ -4,11 +4,12 @@ import math
 import re
 from itertools import pairwise
 
-from finegrid.evaluation.comparison import Comparison, ModeComparison, Pair, TaskComparison
+from finegrid.evaluation.comparison import Comparison, Pair, TaskComparison
 from finegrid.evaluation.metrics import display_name
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table, bounds, interval
 from finegrid.reporting.one_answer import shown_to_learn
+from finegrid.reporting.retention import share_of_full
 from finegrid.reporting.sentences import Section, Sentence, listed, sentence
 
 FEW = 3  # models, which are points and not a trend
@@ -25,15 +26,6 @@ def rungs(comparison: Comparison) -> dict[str, list[TaskComparison]]:
 def size(task: TaskComparison) -> int:
     """Return the number of parameters of a task's model."""
     return task.modes[0].parameters
-
-
-def share_of_full(task: TaskComparison, mode: ModeComparison) -> Pair | None:
-    """Return the comparison with full fine-tuning that has the share of its score, if there is one.
-
-    Of a score that shows no learning a share means nothing.
-    """
-    pair = task.to_full(mode)
-    return pair if pair and pair.share is not None and shown_to_learn(task, task.mode("full")) else None
 
 
 def table(comparison: Comparison) -> Table:

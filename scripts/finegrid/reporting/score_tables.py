@@ -1,6 +1,5 @@
 """The tables of scores: validation, test, learning rates, pairs of modes, and retention of full fine-tuning's score."""
 
-from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import (
     ChosenScore,
     Comparison,
@@ -13,7 +12,7 @@ from finegrid.evaluation.comparison import (
 from finegrid.evaluation.metrics import display_name, signed_score
 from finegrid.reporting import footnotes
 from finegrid.reporting.layout import Table, bounds, interval
-from finegrid.reporting.one_answer import shown_to_learn
+from finegrid.reporting.retention import retained
 
 
 def names(comparison: Comparison, task: TaskComparison, mode: ModeComparison, metric: str | None = None) -> dict:
@@ -214,25 +213,6 @@ def retention(comparison: Comparison) -> Table:
     notes = ["Each mode's mean score as a share of full fine-tuning's, both at the settings that validation chose."]
     notes += [f"Left out: {', '.join(left_out)}."] if left_out else []
     return Table("retention", "Retention", "Share of full fine-tuning's score retained", records, exact, notes)
-
-
-def retained(task: TaskComparison) -> tuple[str, dict[str, float | None] | None]:
-    """Return the split and each mode's share of full fine-tuning's score on it; or why there are none, and None."""
-    full = task.mode("full")
-    if full is None:
-        return "no full fine-tuning", None
-    whole = task.score(full)
-    if whole is None:
-        return "full fine-tuning diverged", None
-    if not METRICS[task.metric].higher_is_better:
-        return f"for {display_name(task.metric)}, lower is better", None
-    if whole.mean <= 0:
-        return "full fine-tuning's score is not above 0", None
-    if not shown_to_learn(task, full):
-        return "full fine-tuning shows no more than the same answer for every row", None
-    scores = {mode.name: task.score(mode) for mode in task.modes}
-    shares = {name: score.mean / whole.mean if score else None for name, score in scores.items()}
-    return "test" if task.tested else "validation", shares
 
 
 def context(comparison: Comparison, task: TaskComparison, mode: ModeComparison, metric: str) -> dict:

@@ -5,7 +5,8 @@ from matplotlib.ticker import NullLocator
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.reporting.figures import style
 from finegrid.reporting.figures.parameters import over, short_count
-from finegrid.reporting.ladder import share_of_full, size
+from finegrid.reporting.ladder import size
+from finegrid.reporting.retention import share_of_full
 
 TITLE = "Share of full fine-tuning's score by size of the model"
 NOT_DRAWN = (

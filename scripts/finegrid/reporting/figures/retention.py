@@ -3,7 +3,7 @@
 from finegrid.config.metrics import METRICS
 from finegrid.evaluation.comparison import TaskComparison
 from finegrid.reporting.figures import style
-from finegrid.reporting.score_tables import retained
+from finegrid.reporting.retention import retained
 from finegrid.reporting.sentences import listed
 
 FULL = "full"
