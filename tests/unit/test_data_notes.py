@@ -1,9 +1,10 @@
-"""What the tables' notes say of how labels and files were read."""
+"""What the tables' notes say of how labels and files were read, and of the edge of the grid."""
 
 import pytest
+from comparisons import changed, comparison, mode, task
 
 from finegrid.config.definition import Task
-from finegrid.records import DataSource, DataStats
+from finegrid.records import DataSource, DataStats, Edge
 from finegrid.reporting import footnotes
 
 
@@ -40,3 +41,13 @@ def test_what_was_left_out_is_told():
         "1,203 rows left out because there is no label (1,200 in train, 3 in test)",
         "named more than once, read once: " + ", ".join(f"{number}.csv" for number in range(10)) + " and 2 more",
     ]
+
+
+@pytest.mark.parametrize(("at_the_edge", "named"), [(("full", "bitfit"), "all modes"), (("bitfit",), "bitfit")])
+def test_an_edge_that_all_modes_chose_names_none_of_them(at_the_edge, named):
+    tried = "batch size 16 is the only one tried"
+    edge = Edge(axis="batch size", side="only", message=tried, change="batch_sizes: [8, 16, 32]")
+    modes = [mode("full", 0.9), mode("bitfit", 0.8)]
+    modes = [changed(each, "chosen.edges", (edge,) if each.name in at_the_edge else ()) for each in modes]
+    [note] = footnotes.warnings(comparison([task(modes=modes)]))
+    assert note == f"Edge of the grid: {named}: {tried}. To extend the grid: `batch_sizes: [8, 16, 32]`."

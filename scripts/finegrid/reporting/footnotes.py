@@ -136,8 +136,10 @@ def warnings(comparison: Comparison) -> list[str]:
         diverged = sum(cell.status == "diverged" for cell in mode.cells)
         if diverged:
             notes.append(f"Diverged: {name}: {diverged:,} of {plural(len(mode.cells), 'cell')}.")
+    chosen = sum(1 for _, mode in comparison.rows() if mode.chosen)
     extend = [
-        f"Edge of the grid: {'; '.join(names)}: {message}. To extend the grid: `{change}`."
+        f"Edge of the grid: {'all modes' if len(names) == chosen > 1 else '; '.join(names)}: {message}. To extend the "
+        f"grid: `{change}`."
         for (message, change), names in edges.items()
     ]
     return [*extend, *notes, *unconfirmed(comparison)]
