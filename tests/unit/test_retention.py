@@ -1,4 +1,4 @@
-"""Shares of full fine-tuning's score are told only where they mean something."""
+"""Shares of full fine-tuning's score are given only where they mean something."""
 
 import pytest
 from comparisons import changed, comparison, mode, task
@@ -11,14 +11,14 @@ from finegrid.reporting.ladder import table
 from finegrid.reporting.retention import retained
 
 
-def test_no_share_is_told_of_full_fine_tuning_that_shows_no_learning():
+def test_no_share_is_given_where_full_fine_tuning_shows_no_learning():
     low, *others = models({"bitfit": [0.8, 0.82, 0.84]})
     low = changed(low, "data.splits.test.labels", {"neg": 50, "pos": 50})  # full fine-tuning's 0.49 is worse than that
     made = [low, *others]
     first, points, note = said(made)
     assert "with m1 (2,000,000 parameters) and 84.0% with m2" in first
     assert points == "2 models are 2 points, not a trend."
-    assert note.startswith(f"No share is told of {low.title}: ")
+    assert note.startswith(f"No share is given for {low.title}: ")
     ladder_of_it = table(comparison(made))
     assert note in ladder_of_it.notes
     assert [record["share of full"] for record in ladder_of_it.records[:2]] == [None, None]

@@ -80,12 +80,12 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def not_learned(comparison: Comparison) -> list[str]:
-    """Name the tasks and models without a share, because full fine-tuning shows no more than one answer would."""
+    """Name the tasks and models on which full fine-tuning shows no more than the same answer for every row would."""
     found = [task.title for task in comparison.tasks if (full := task.mode("full")) and not shown_to_learn(task, full)]
     if not found:
         return []
     return [
-        f"No share is told of {'; '.join(found)}: full fine-tuning itself does not show more than the same answer for "
+        f"No share is given for {'; '.join(found)}: full fine-tuning itself shows no more than the same answer for "
         "every row would reach."
     ]
 

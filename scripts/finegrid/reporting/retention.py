@@ -28,7 +28,7 @@ def retained(task: TaskComparison) -> tuple[str, dict[str, float | None] | None]
 def share_of_full(task: TaskComparison, mode: ModeComparison) -> Pair | None:
     """Return the comparison with full fine-tuning that has the share of its score, if there is one.
 
-    Of a score that shows no learning a share means nothing.
+    A share of a score that shows no learning would mean nothing, so there is none.
     """
     pair = task.to_full(mode)
     return pair if pair and pair.share is not None and shown_to_learn(task, task.mode("full")) else None

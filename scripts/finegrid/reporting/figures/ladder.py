@@ -10,8 +10,8 @@ from finegrid.reporting.retention import share_of_full
 
 TITLE = "Share of full fine-tuning's score by size of the model"
 NOT_DRAWN = (
-    "Not drawn: errors, scores that are not above 0, and models on which full fine-tuning shows no more than the same "
-    "answer for every row."
+    "Not drawn: metrics where lower is better, scores that are not above 0, and models on which full fine-tuning shows "
+    "no more than the same answer for every row would reach."
 )
 APART = 1.03  # neighbouring modes are moved apart by this factor, so that bars do not hide each other
 
